@@ -1,0 +1,1 @@
+"""Mail: accept, queue, deliver, relay, bounce."""

@@ -1,0 +1,60 @@
+"""Control files: a value, a number, a list of lines, each with its default.
+
+A value is the first line without its trailing blanks and tabs.  A list drops trailing
+blanks, empty lines and comments, lines that begin with `#`.  A file that is not there
+gives the default; one that cannot be read is a temporary error, never a default, so a
+full machine does not turn a policy off.
+"""
+
+from __future__ import annotations
+
+from mta.home import path
+from supervise.errors import Temporary
+from supervise.files import slurp
+
+BLANKS = b" \t\n"
+
+
+def read(name: bytes) -> bytes | None:
+    """The content of `control/NAME`, or None when there is no such file.
+
+    Raises:
+        Temporary: it cannot be read.
+    """
+    try:
+        return slurp(path(b"control", name))
+    except OSError as error:
+        raise Temporary(b"unable to read control/" + name, error) from None
+
+
+def value(name: bytes) -> bytes | None:
+    """The one-line control file *name*, or None when there is no such file."""
+    content = read(name)
+    return None if content is None else content.split(b"\n", 1)[0].rstrip(BLANKS)
+
+
+def value_or_me(name: bytes) -> bytes | None:
+    """The one-line control file *name*, else `me`, else None."""
+    found = value(name)
+    return value(b"me") if found is None else found
+
+
+def number(name: bytes, default: int) -> int:
+    """The number that begins `control/NAME`; *default* when there is no such file or no digit in front."""
+    text = value(name)
+    return default if text is None else leading_number(text, default)
+
+
+def leading_number(text: bytes, default: int = 0) -> int:
+    """The decimal digits that *text* begins with, as a number; *default* when it begins with none."""
+    digits = len(text) - len(text.lstrip(b"0123456789"))
+    return int(text[:digits]) if digits else default
+
+
+def lines(name: bytes) -> list[bytes] | None:
+    """The lines of `control/NAME` without blanks at their ends and without comments, or None."""
+    content = read(name)
+    if content is None:
+        return None
+    found = (line.rstrip(BLANKS) for line in content.split(b"\n"))
+    return [line for line in found if line and not line.startswith(b"#")]

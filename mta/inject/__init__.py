@@ -1,0 +1,1 @@
+"""Messages that people and programs of this machine write."""

@@ -1,0 +1,1 @@
+"""Delivery to the users of this machine."""

@@ -1,0 +1,1 @@
+"""Formats of mailboxes: Maildir and mbox."""

@@ -1,0 +1,1 @@
+"""The queue on disk, and everybody who may put a message into it."""

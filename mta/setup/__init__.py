@@ -1,0 +1,1 @@
+"""Lay out, check and mend a home."""

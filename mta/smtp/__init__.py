@@ -1,0 +1,1 @@
+"""SMTP, seen from the server."""

@@ -1,0 +1,1 @@
+"""Ready service directories; qmail-setup copies them into a home."""

@@ -1,0 +1,30 @@
+"""Users and groups: look them up, become them for good."""
+
+from __future__ import annotations
+
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import pwd
+
+
+def find_account(name: bytes) -> pwd.struct_passwd | None:
+    """The password file's entry for *name*, or None."""
+    import pwd
+
+    try:
+        return pwd.getpwnam(os.fsdecode(name))
+    except (KeyError, ValueError):  # ValueError: a NUL in the name
+        return None
+
+
+def become(uid: int, gid: int, groups: list[int] | None = None) -> None:
+    """Become *uid* and *gid*, with *groups* besides (none by default), with no way back.
+
+    Raises:
+        OSError: we may not.
+    """
+    os.setgroups([gid] if groups is None else groups)
+    os.setgid(gid)
+    os.setuid(uid)

@@ -1,0 +1,1 @@
+"""Programs that change one thing and run another."""

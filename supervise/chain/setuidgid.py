@@ -1,0 +1,30 @@
+"""setuidgid - run a program as another user
+
+Usage: setuidgid account child
+
+setuidgid becomes the user and the group of account, without other groups,
+and then runs child, which is a program and its arguments.
+
+Exit status:
+    111  account is unknown, we may not become it, or child cannot be run
+    100  wrong usage
+    otherwise that of child
+"""
+
+from supervise.account import become, find_account
+from supervise.command import Argv, Become, command
+from supervise.errors import Temporary, Usage
+
+
+@command(b"setuidgid", b"account child")
+def main(argv: Argv) -> int:
+    if len(argv) < 3:
+        raise Usage
+    account = find_account(argv[1])
+    if account is None:
+        raise Temporary(b"unknown account " + argv[1])
+    try:
+        become(account.pw_uid, account.pw_gid)
+    except OSError as error:
+        raise Temporary(b"unable to become " + argv[1], error) from None
+    raise Become(argv[2:])

@@ -1,0 +1,106 @@
+"""Files that are whole or not there: content, sync, name; then the folder is synced too.
+
+This is the one place that renames and links.  Whoever announces something on disk, the
+queue, a Maildir, a cdb, a rotated log, does it through the functions here, because the
+order of the steps is what survives a crash.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import TracebackType
+
+
+def sync_folder(folder: bytes) -> None:
+    """Put the names in *folder* on disk."""
+    fd = os.open(folder or b".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def rename(old: bytes, new: bytes) -> None:
+    """Rename *old* to *new*, in place of any *new*, and put the name on disk."""
+    os.rename(old, new)
+    sync_folder(os.path.dirname(new))
+
+
+def link(old: bytes, new: bytes) -> None:
+    """Give *old* a second name *new* and put it on disk.
+
+    Raises:
+        FileExistsError: *new* is taken.
+    """
+    os.link(old, new)
+    sync_folder(os.path.dirname(new))
+
+
+class announced:
+    """Write *draft*; when the block ends well it is there as *name*, whole and on disk.
+
+    A reader sees the old file or the new one.  A crash leaves at worst a draft, an
+    exception leaves nothing new.  The block gets the draft's descriptor.
+
+    >>> with announced(b"rules.cdb", b"rules.tmp") as fd: ...
+    """
+
+    def __init__(self, name: bytes, draft: bytes, mode: int = 0o644) -> None:
+        self.name, self.draft, self.mode = name, draft, mode
+
+    def __enter__(self) -> int:
+        flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+        self.fd = os.open(self.draft, flags, self.mode)
+        return self.fd
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if kind is None:
+                os.fsync(self.fd)
+        except OSError:
+            os.unlink(self.draft)
+            raise
+        finally:
+            os.close(self.fd)
+        if kind is None:
+            rename(self.draft, self.name)
+        else:
+            os.unlink(self.draft)
+
+
+def slurp(path: bytes) -> bytes | None:
+    """The content of *path*, or None when there is no such file."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except FileNotFoundError:
+        return None
+    try:
+        content = os.read(fd, 65536)
+        while more := os.read(fd, 1 << 20):
+            content += more
+        return content
+    finally:
+        os.close(fd)
+
+
+def lock(path: bytes, mode: int = 0o600, *, wait: bool = True) -> int:
+    """Lock *path* for us alone, made when it is missing; the descriptor that holds the lock.
+
+    The lock ends with the descriptor, so with the process too.
+
+    Raises:
+        BlockingIOError: somebody has it and we do not *wait*.
+    """
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NONBLOCK | os.O_APPEND | os.O_CLOEXEC, mode)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd

@@ -1,0 +1,46 @@
+"""Options as the originals read them: letters, some with a value, up to the first other word."""
+
+from __future__ import annotations
+
+from supervise.errors import Usage
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from supervise.command import Argv
+
+
+def options(argv: Argv, letters: bytes) -> tuple[list[tuple[bytes, bytes]], Argv]:
+    """The options of *argv* (without its first word) and the words after them.
+
+    Args:
+        letters: the options there are; a letter with a value is followed by a colon.
+
+    Returns:
+        (letter, value) pairs in their order, and the rest.
+
+    Raises:
+        Usage: an unknown letter, or a value is missing.
+    """
+    found: list[tuple[bytes, bytes]] = []
+    rest = argv[1:]
+    while rest and len(rest[0]) > 1 and rest[0].startswith(b"-"):
+        word = rest.pop(0)
+        if word == b"--":
+            break
+        at = 1
+        while at < len(word):
+            letter = word[at : at + 1]
+            at += 1
+            where = letters.find(letter)
+            if letter == b":" or where < 0:
+                raise Usage
+            value = b""
+            if letters[where + 1 : where + 2] == b":":
+                if at < len(word):
+                    value, at = word[at:], len(word)
+                elif rest:
+                    value = rest.pop(0)
+                else:
+                    raise Usage
+            found.append((letter, value))
+    return found, rest

@@ -1,0 +1,356 @@
+"""Workers that are used again: forked once, privileges dropped once, one job after another.
+
+A parent (tcpserver, qmail-queued, the spawners) hands a job to an idle worker, or forks
+one when none is idle.  A job finds what exec would have given it: the descriptors named
+for it, and the environment, folder and umask that the worker was born with.  When it is
+over, the worker puts all of that back and closes what the job left open, so nothing of
+one job reaches the next.
+
+A job whose program is not ours, or may not run twice in one process, uses the worker up:
+the worker becomes that program, and the program's end is the job's end.  The parent sees
+no difference but the fork for the next job.
+
+The two speak over a socket that keeps messages apart.  Parent to worker: the descriptors'
+numbers and the job's payload, with the descriptors attached.  Worker to parent: four bytes,
+the job's wait status.  The parent believes nothing else of a worker, which may run as
+somebody who is not trusted.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import gc
+import marshal
+import os
+import resource
+import select
+import signal
+import socket
+import struct
+import time
+
+from supervise.command import Become, say
+from supervise.errors import TEMPORARY
+from supervise.program import close_all_but, find, ordinary_signals, run
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Mapping
+
+    from supervise.command import Argv
+
+STATUS = struct.Struct("<I")
+LARGEST = 1 << 17  # bytes of a payload; an environment or a command line fits
+HIGH = 64  # a worker's own descriptors live from here up, out of the way of every job's
+GROWTH = 16 << 10  # KiB that a worker may grow by before it is replaced
+DESCRIPTORS = 8  # that one job may bring
+
+
+class Worker:
+    """What the parent knows of one worker."""
+
+    __slots__ = ("channel", "idle_since", "job", "jobs", "key", "pid")
+
+    def __init__(self, pid: int, channel: socket.socket, key: Hashable) -> None:
+        self.pid, self.key = pid, key
+        self.channel: socket.socket | None = channel  # None: it has become another program, or is going
+        self.job: object = None
+        self.jobs = 0
+        self.idle_since = 0.0
+
+
+class Ended:
+    """One job's end: its *job* as given to `begin`, the worker's *pid*, the wait *status*."""
+
+    __slots__ = ("job", "pid", "status")
+
+    def __init__(self, job: object, pid: int, status: int) -> None:
+        self.job, self.pid, self.status = job, pid, status
+
+
+class Pool:
+    """Workers of one kind, some idle, some at work.
+
+    Poll `fileno()` for reading and call `ended()`; call `rest()` now and then.
+
+    Args:
+        work: what a worker does with a job's payload; it returns the exit code, and may
+            raise `Become` to use the worker up.
+        limit: how many workers may exist; more only while all of them are at work.
+        idle: seconds after which an idle worker is let go.
+        jobs: after how many jobs a worker is replaced.
+    """
+
+    def __init__(self, work: Callable[[bytes], int], limit: int = 100, idle: float = 30.0, jobs: int = 1000) -> None:
+        self.work, self.limit, self.idle, self.most_jobs = work, limit, idle, jobs
+        self.epoll = select.epoll()
+        self.watched: dict[int, Worker] = {}  # by channel or pidfd
+        self.resting: dict[Hashable, list[Worker]] = {}  # by key, the one used last at the end
+        self.count = 0
+        self.busy = 0
+        self.lost: list[Ended] = []
+
+    def fileno(self) -> int:
+        return self.epoll.fileno()
+
+    # -- giving out work ---------------------------------------------------------------
+    def begin(
+        self,
+        payload: bytes,
+        fds: Mapping[int, int],
+        job: object,
+        key: Hashable = None,
+        prepare: Callable[[], object] | None = None,
+    ) -> int:
+        """Give a job to a worker and return the worker's pid.
+
+        Args:
+            payload: handed to `work`.
+            fds: which of our descriptors the job finds under which number; ours stay open here.
+            job: comes back in `Ended`.
+            key: workers are used again only for jobs of the same key.
+            prepare: what a new worker for this key does first: drop privileges, change folder.
+
+        Raises:
+            OSError: no worker can be made now.
+        """
+        message = marshal.dumps((tuple(fds), payload))
+        if len(message) > LARGEST:
+            raise OSError(7, "Argument list too long")
+        resting = self.resting.get(key)
+        while resting:
+            worker = resting.pop()
+            try:
+                self._send(worker, message, fds)
+            except OSError:  # it died while idle
+                self._forget_channel(worker)
+                continue
+            break
+        else:
+            if self.count >= self.limit:
+                self._let_go_oldest()
+            worker = self._fork(key, prepare)
+            try:
+                self._send(worker, message, fds)
+            except OSError:
+                self._forget_channel(worker)  # it is dead already; its status tells
+        worker.job = job if job is not None else worker
+        self.busy += 1
+        return worker.pid
+
+    def _send(self, worker: Worker, message: bytes, fds: Mapping[int, int]) -> None:
+        assert worker.channel is not None
+        socket.send_fds(worker.channel, [message], list(fds.values()))
+
+    def _fork(self, key: Hashable, prepare: Callable[[], object] | None) -> Worker:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        gc.freeze()
+        pid = os.fork()
+        if pid == 0:
+            _live(theirs, prepare, self.work)
+        theirs.close()
+        worker = Worker(pid, ours, key)
+        self.watched[ours.fileno()] = worker
+        self.epoll.register(ours.fileno(), select.EPOLLIN)
+        self.count += 1
+        return worker
+
+    # -- hearing of ends ---------------------------------------------------------------
+    def ended(self) -> list[Ended]:
+        """The jobs that ended since the last call; never blocks."""
+        ends, self.lost = self.lost, []
+        for fd, _ in self.epoll.poll(0):
+            worker = self.watched.get(fd)
+            if worker is None:
+                continue
+            if worker.channel is None or worker.channel.fileno() != fd:
+                ends += self._reap(worker, fd)
+                continue
+            try:
+                answer = worker.channel.recv(16, socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                continue
+            except OSError:
+                answer = b""
+            if len(answer) == STATUS.size and worker.job is not None:
+                ends.append(self._done(worker, STATUS.unpack(answer)[0]))
+            else:  # dead, or another program by now
+                self._forget_channel(worker)
+        return ends
+
+    def _done(self, worker: Worker, status: int) -> Ended:
+        end = Ended(worker.job, worker.pid, status)
+        worker.job = None
+        worker.jobs += 1
+        self.busy -= 1
+        if worker.jobs >= self.most_jobs:
+            self._forget_channel(worker)
+        else:
+            worker.idle_since = time.monotonic()
+            self.resting.setdefault(worker.key, []).append(worker)
+        return end
+
+    def _forget_channel(self, worker: Worker) -> None:
+        """No more jobs for *worker*: close its channel, which ends it when idle, and watch for its death."""
+        channel = worker.channel
+        if channel is None:
+            return
+        worker.channel = None
+        resting = self.resting.get(worker.key, [])
+        if worker in resting:
+            resting.remove(worker)
+        del self.watched[channel.fileno()]
+        self.epoll.unregister(channel.fileno())
+        channel.close()
+        pidfd = os.pidfd_open(worker.pid)
+        self.watched[pidfd] = worker
+        self.epoll.register(pidfd, select.EPOLLIN)
+
+    def _reap(self, worker: Worker, pidfd: int) -> list[Ended]:
+        try:
+            pid, status = os.waitpid(worker.pid, os.WNOHANG)
+        except ChildProcessError:  # somebody else reaped it
+            pid, status = worker.pid, TEMPORARY << 8
+        if not pid:
+            return []
+        self.epoll.unregister(pidfd)
+        os.close(pidfd)
+        del self.watched[pidfd]
+        self.count -= 1
+        if worker.job is None:
+            return []
+        self.busy -= 1
+        return [Ended(worker.job, worker.pid, status)]
+
+    # -- shrinking -----------------------------------------------------------------------
+    def rest(self) -> float | None:
+        """Let workers go that have been idle for long; seconds until there may be more, None when none is idle."""
+        now = time.monotonic()
+        soonest: float | None = None
+        for key, resting in list(self.resting.items()):
+            while resting and resting[0].idle_since + self.idle <= now:
+                self._forget_channel(resting[0])
+            if not resting:
+                del self.resting[key]
+            else:
+                left = resting[0].idle_since + self.idle - now
+                soonest = left if soonest is None else min(soonest, left)
+        return soonest
+
+    def _let_go_oldest(self) -> None:
+        oldest = min((r[0] for r in self.resting.values() if r), key=lambda w: w.idle_since, default=None)
+        if oldest:
+            self._forget_channel(oldest)
+
+    def dismiss(self) -> None:
+        """Let every idle worker go; those at work go when their job is over."""
+        for resting in list(self.resting.values()):
+            while resting:
+                self._forget_channel(resting[-1])
+        self.most_jobs = 0
+
+    def kill(self, number: int = signal.SIGTERM) -> None:
+        """Send a signal to every worker that is at work."""
+        for worker in self.watched.values():
+            if worker.job is not None:
+                os.kill(worker.pid, number)
+
+
+# -- the worker's side ---------------------------------------------------------------------
+
+
+def _live(channel: socket.socket, prepare: Callable[[], object] | None, work: Callable[[bytes], int]) -> None:
+    """Be a worker until the parent closes the channel; never returns."""
+    code = TEMPORARY
+    try:
+        ordinary_signals()
+        own = fcntl.fcntl(channel.detach(), fcntl.F_DUPFD_CLOEXEC, HIGH)
+        close_all_but({0, 1, 2, own})
+        if prepare:
+            prepare()
+        code = _serve(socket.socket(fileno=own), Birth(own), work)
+    except BaseException as bug:  # nothing may unwind into the parent's code
+        say(b"worker: bug: " + repr(bug).encode())
+    finally:
+        os._exit(code)
+
+
+class Birth:
+    """What a worker was born with, and goes back to after each job."""
+
+    def __init__(self, channel: int) -> None:
+        self.environment = dict(os.environb)
+        self.umask = os.umask(0o77)
+        os.umask(self.umask)
+        self.standard = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, HIGH) for fd in (0, 1, 2)]
+        self.folder = os.open(b".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        lifted = fcntl.fcntl(self.folder, fcntl.F_DUPFD_CLOEXEC, HIGH)
+        os.close(self.folder)
+        self.folder = lifted
+        self.own = {0, 1, 2, channel, self.folder, *self.standard}
+
+    def again(self) -> None:
+        """Put everything back.
+
+        Raises:
+            OSError: something cannot be put back; the worker must not be used again.
+        """
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        for number in HANDLED:
+            if callable(signal.getsignal(number)):
+                signal.signal(number, signal.SIG_DFL)
+        for fd, saved in enumerate(self.standard):
+            os.dup2(saved, fd)
+        close_all_but(self.own)
+        os.umask(self.umask)
+        os.fchdir(self.folder)
+        if os.environb.copy() != self.environment:
+            for name in [name for name in os.environb if name not in self.environment]:
+                del os.environb[name]
+            os.environb.update(self.environment)
+
+
+HANDLED = [n for n in signal.valid_signals() if n not in (signal.SIGKILL, signal.SIGSTOP)]
+
+
+def _serve(channel: socket.socket, birth: Birth, work: Callable[[bytes], int]) -> int:
+    start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    while True:
+        message, attached, _, _ = socket.recv_fds(channel, LARGEST, DESCRIPTORS)
+        if not message:
+            return 0
+        targets, payload = marshal.loads(message)
+        if len(attached) != len(targets):  # we have no room for more descriptors
+            return TEMPORARY
+        _take(dict(zip(targets, attached, strict=True)))
+        try:
+            code = work(payload)
+        except Become as change:  # used up; whoever waits for us waits for what we become
+            return run(change.argv, change.path)
+        birth.again()
+        grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - start
+        if grown > GROWTH:
+            return code
+        channel.send(STATUS.pack(code << 8))
+
+
+def _take(fds: dict[int, int]) -> None:
+    """Move the descriptors that came with a job to where it expects them."""
+    lifted = {want: fcntl.fcntl(have, fcntl.F_DUPFD_CLOEXEC, HIGH) for want, have in fds.items()}
+    for have in fds.values():
+        os.close(have)
+    for want, have in lifted.items():
+        os.dup2(have, want)
+        os.close(have)
+
+
+def run_again(argv: Argv, path: bytes | None = None) -> int:
+    """Run *argv* in a worker: here, if it is ours and may run again in one process, else by becoming it.
+
+    Raises:
+        Become: the worker is used up.
+    """
+    command = find(argv[0], path)
+    if command is None or not command.again:
+        raise Become(argv, path)
+    return command(argv)

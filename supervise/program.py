@@ -1,0 +1,187 @@
+"""Find, run and start programs: the one place in the house that forks and execs.
+
+A program is looked for as exec would look for it.  When what is found is a console
+script of this distribution and of this interpreter, the script itself says which
+function it would call; we call that function and save the start of an interpreter.
+Anything else is exec'ed as ever, so a program that somebody puts in front of ours is
+respected without a setting.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import signal
+import sys
+
+from supervise.command import Become, Command, say
+from supervise.errors import TEMPORARY, reason
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import NoReturn
+
+    from supervise.command import Argv
+
+PACKAGES = (b"supervise", b"ucspi", b"mta", b"tools")
+DEFAULT_PATH = b"/bin:/usr/bin"
+MISSING = (errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.EISDIR)
+
+
+def candidates(name: bytes, path: bytes | None = None) -> list[bytes]:
+    """Where exec looks for *name*: the name itself if it has a slash, else along *path* or `PATH`."""
+    if b"/" in name:
+        return [name]
+    if path is None:
+        path = os.environb.get(b"PATH", DEFAULT_PATH)
+    return [(folder or b".") + b"/" + name for folder in path.split(b":")]
+
+
+def find(name: bytes, path: bytes | None = None) -> Command | None:
+    """Our own command that exec would reach under *name*, or None: it is not ours, or there is none."""
+    for file in candidates(name, path):
+        try:
+            fd = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as error:
+            if error.errno == errno.EACCES and os.access(file, os.X_OK):
+                return None  # a program that may be run but not read
+            continue
+        try:
+            script = os.read(fd, 1024)
+        except OSError:  # a folder
+            continue
+        finally:
+            os.close(fd)
+        return command_of(script)
+    return None
+
+
+def command_of(script: bytes) -> Command | None:
+    """The command that the console script beginning with *script* calls, if it is one of ours."""
+    interpreter = os.path.dirname(os.fsencode(sys.executable)) + b"/"
+    if not script.startswith(b"#!") or interpreter not in script:
+        return None
+    for line in script.splitlines():
+        words = line.split()
+        if len(words) == 4 and words[0] == b"from" and words[2] == b"import":
+            if words[1].split(b".")[0] not in PACKAGES:
+                return None
+            module = os.fsdecode(words[1])
+            __import__(module)
+            found = getattr(sys.modules[module], os.fsdecode(words[3]), None)
+            return found if isinstance(found, Command) else None
+    return None
+
+
+def run(argv: Argv, path: bytes | None = None, name: bytes = b"", code: int = TEMPORARY) -> int:
+    """Run *argv* here, and whatever it becomes, down to an exit code; a foreign program is exec'ed.
+
+    Args:
+        path: where to look for the program instead of `PATH`.
+        name: who wants it run, for the message when it cannot be.
+        code: the exit code then.
+    """
+    command = find(argv[0], path)
+    if command is None:
+        try:
+            execute(argv, path)
+        except OSError as error:
+            say(b"%s: fatal: unable to run %s: %s" % (name or argv[0], argv[0], reason(error)))
+            return code
+    return follow(command, argv)
+
+
+def follow(command: Command, argv: Argv) -> int:
+    """Run *command* with *argv*, and whatever it becomes."""
+    try:
+        return command(argv)
+    except Become as change:
+        following = change
+    return run(following.argv, following.path, command.name, following.code)
+
+
+def execute(argv: Argv, path: bytes | None = None) -> NoReturn:
+    """Exec *argv*; returns never.
+
+    Raises:
+        OSError: it cannot be run; of several places, the first real obstacle counts.
+    """
+    obstacle = FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+    for file in candidates(argv[0], path):
+        try:
+            os.execve(file, argv, os.environb)
+        except OSError as error:
+            if error.errno not in MISSING:
+                raise
+            if error.errno != errno.ENOENT:
+                obstacle = error  # type: ignore[assignment]  # any OSError will do
+        except ValueError:  # a NUL in an argument or in the environment: nothing that exec could carry
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL)) from None
+    raise obstacle
+
+
+def console(command: Command) -> int:
+    """Serve a console script: undo what the interpreter did to signals, and run."""
+    for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL)
+    os._exit(follow(command, [os.fsencode(os.path.basename(sys.argv[0])), *map(os.fsencode, sys.argv[1:])]))
+
+
+def spawn(
+    work: Argv | Callable[[], int], fds: Mapping[int, int] | None = None, prepare: Callable[[], object] | None = None
+) -> int:
+    """Start a child and return its pid.
+
+    The child gets what exec would have given it: descriptors 0, 1 and 2, those that *fds*
+    names besides (`{0: message, 1: envelope}`), default signals, nothing else.
+
+    Args:
+        work: a command line, or a function that returns the exit code.
+        fds: which of our descriptors the child finds under which number.
+        prepare: runs in the child first, to change user, environment or folder.
+    """
+    pid = os.fork()
+    if pid:
+        return pid
+    code = TEMPORARY
+    try:
+        ordinary_signals()
+        arrange(fds or {})
+        if prepare:
+            prepare()
+        code = work() if callable(work) else run(work)
+    except BaseException as bug:  # nothing may unwind into the parent's code
+        say(b"child: bug: " + repr(bug).encode())
+    finally:
+        os._exit(code)
+
+
+def arrange(fds: Mapping[int, int]) -> None:
+    """Put descriptors where *fds* wants them, whatever overlaps; close all others above 2."""
+    above = max(2, *fds, *fds.values()) + 1 if fds else 3
+    lifted = {want: fcntl.fcntl(have, fcntl.F_DUPFD_CLOEXEC, above) for want, have in fds.items()}
+    for want, have in lifted.items():
+        os.dup2(have, want)
+    close_all_but({0, 1, 2, *fds})
+
+
+def close_all_but(kept: set[int]) -> None:
+    """Close every descriptor that is not in *kept*."""
+    low = 0
+    for high in [*sorted(kept), os.sysconf("SC_OPEN_MAX")]:
+        os.closerange(low, high)
+        low = high + 1
+
+
+def ordinary_signals() -> None:
+    """Undo what the interpreter and the parent did: default actions, nothing blocked, no timer."""
+    signal.set_wakeup_fd(-1)
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):
+        signal.signal(number, signal.SIG_DFL)
+    for number in signal.valid_signals():
+        if callable(signal.getsignal(number)):
+            signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())

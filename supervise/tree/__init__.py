@@ -1,0 +1,1 @@
+"""The supervision tree: svscan, supervise and those who talk to them."""

@@ -1,0 +1,1 @@
+"""What grew around the three packages."""

@@ -1,0 +1,1 @@
+"""Connections: addresses, DNS, cdb, rules, and the servers that hand them on."""

@@ -1,0 +1,1 @@
+"""Access rules: their language, their cdb, their decision."""

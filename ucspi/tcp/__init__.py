@@ -1,0 +1,1 @@
+"""tcpserver and what it counts."""
