@@ -1,0 +1,37 @@
+"""The recorded runs of the C originals hold."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from replay import KIT, Vector, differences, lacking, play
+
+# What we do otherwise on purpose, and why.
+OTHERWISE: dict[str, str] = {}
+
+
+def vectors() -> dict[str, list[Vector]]:
+    groups: dict[str, list[Vector]] = {}
+    for path in sorted(KIT.glob("*.json")):
+        for vector in json.loads(path.read_text()):
+            groups.setdefault(vector["name"].split("/")[0], []).append(vector)
+    return groups
+
+
+@pytest.mark.parametrize("group", sorted(vectors()))
+def test_recorded_runs_hold(group: str) -> None:
+    def check(vector: Vector) -> str:
+        lines = differences(vector, play(vector))
+        return (
+            "\n".join([vector["name"] + ": " + vector.get("about", ""), *("    " + line for line in lines)])
+            if lines
+            else ""
+        )
+
+    chosen = [vector for vector in vectors()[group] if vector["name"] not in OTHERWISE and not lacking(vector)]
+    assert chosen, "this machine lacks what every run of the group needs"
+    with ThreadPoolExecutor(4) as pool:
+        differing = [text for text in pool.map(check, chosen) if text]
+    assert not differing, "\n".join(differing)
