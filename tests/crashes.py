@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator
 
 CALLS = (
     "open", "close", "write", "fsync", "fdatasync", "sync", "link", "rename", "replace", "unlink", "mkdir", "rmdir",
-    "ftruncate", "truncate", "utime", "chmod", "fchmod", "chown", "fchown", "symlink", "mkfifo", "sendfile", "copy_file_range",
+    "ftruncate", "truncate", "utime", "chmod", "fchmod", "chown", "fchown", "symlink", "mkfifo", "sendfile",
+    "copy_file_range",
 )  # fmt: skip
 
 

@@ -389,10 +389,10 @@ def lacking(vector: Vector) -> str | None:
                 pwd.getpwnam(name)
             elif kind == "group":
                 grp.getgrnam(name)
-            elif (kind == "root" and os.geteuid() != 0) or (
-                kind == "home" and pwd.getpwnam(name).pw_uid != os.stat(pwd.getpwnam(name).pw_dir).st_uid
-            ):
-                return need
+            elif kind == "home" and pwd.getpwnam(name).pw_uid != os.stat(pwd.getpwnam(name).pw_dir).st_uid:
+                return str(need)
+            elif kind == "root" and os.geteuid() != 0:
+                return str(need)
         except (KeyError, OSError):
             return need
     return None
