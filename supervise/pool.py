@@ -132,8 +132,9 @@ class Pool:
             worker = self._fork(key, prepare)
             try:
                 self._send(worker, message, fds)
-            except OSError:
-                self._forget_channel(worker)  # it is dead already; its status tells
+            except OSError:  # without the job it ends as if all were well, so nothing may be read from its status
+                self._forget_channel(worker)
+                raise
         worker.job = job if job is not None else worker
         self.busy += 1
         return worker.pid
