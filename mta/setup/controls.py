@@ -1,0 +1,33 @@
+"""The first control files of a home, from the host's name alone, as config-fast wrote them."""
+
+from mta.home import path
+from supervise.fd import write_all
+from supervise.files import announced, slurp
+
+
+def first_controls(host: bytes) -> dict[bytes, bytes]:
+    """Control file -> content for a machine called *host*.
+
+    `defaultdomain` is the host's domain and `plusdomain` the domain's own domain, as far as there is one.
+    """
+    domain = host.partition(b".")[2] or host
+    above = domain.partition(b".")[2]
+    return {
+        b"me": host,
+        b"defaultdomain": domain,
+        b"plusdomain": above if b"." in above else domain,
+        b"locals": host,
+        b"rcpthosts": host,
+    }
+
+
+def write_controls(host: bytes) -> list[bytes]:
+    """Write what is not there yet; a line for each file written.  A file that is there is left alone."""
+    written = []
+    for name, content in first_controls(host).items():
+        file = path(b"control", name)
+        if slurp(file) is None:
+            with announced(file, file + b".tmp") as fd:
+                write_all(fd, content + b"\n")
+            written.append(b"wrote control/" + name + b": " + content)
+    return written
