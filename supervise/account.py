@@ -25,6 +25,15 @@ def become(uid: int, gid: int, groups: list[int] | None = None) -> None:
     Raises:
         OSError: we may not.
     """
+    become_group(gid, groups)
+    os.setuid(uid)
+
+
+def become_group(gid: int, groups: list[int] | None = None) -> None:
+    """Take *gid* as our group, with *groups* besides (none by default); must come before the uid.
+
+    Raises:
+        OSError: we may not.
+    """
     os.setgroups([gid] if groups is None else groups)
     os.setgid(gid)
-    os.setuid(uid)

@@ -10,6 +10,8 @@ from __future__ import annotations
 import fcntl
 import os
 
+from supervise.fd import write_all
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import TracebackType
@@ -72,6 +74,20 @@ class announced:
             rename(self.draft, self.name)
         else:
             os.unlink(self.draft)
+
+
+def publish(name: bytes, draft: bytes, content: bytes, mode: int = 0o644) -> None:
+    """Make *content* the file *name* in one step, by way of *draft*, and put nothing on disk.
+
+    For state that only living processes read, such as `supervise/status`: a reader sees the
+    old file or the new one, and after a crash of the machine neither would mean anything.
+    """
+    fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
+    try:
+        write_all(fd, content)
+    finally:
+        os.close(fd)
+    os.rename(draft, name)
 
 
 def slurp(path: bytes) -> bytes | None:

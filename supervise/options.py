@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+
+from supervise.command import say
 from supervise.errors import Usage
 
 TYPE_CHECKING = False
@@ -12,6 +15,9 @@ if TYPE_CHECKING:
 def options(argv: Argv, letters: bytes) -> tuple[list[tuple[bytes, bytes]], Argv]:
     """The options of *argv* (without its first word) and the words after them.
 
+    A word that starts with two hyphens ends the options and is dropped; a lone hyphen
+    ends them too, and stays.
+
     Args:
         letters: the options there are; a letter with a value is followed by a colon.
 
@@ -19,13 +25,14 @@ def options(argv: Argv, letters: bytes) -> tuple[list[tuple[bytes, bytes]], Argv
         (letter, value) pairs in their order, and the rest.
 
     Raises:
-        Usage: an unknown letter, or a value is missing.
+        Usage: an unknown letter, or a value is missing; which one has been said on descriptor 2.
     """
+    name = os.path.basename(argv[0])
     found: list[tuple[bytes, bytes]] = []
     rest = argv[1:]
     while rest and len(rest[0]) > 1 and rest[0].startswith(b"-"):
         word = rest.pop(0)
-        if word == b"--":
+        if word.startswith(b"--"):
             break
         at = 1
         while at < len(word):
@@ -33,6 +40,7 @@ def options(argv: Argv, letters: bytes) -> tuple[list[tuple[bytes, bytes]], Argv
             at += 1
             where = letters.find(letter)
             if letter == b":" or where < 0:
+                say(b"%s: illegal option -- %s" % (name, letter))
                 raise Usage
             value = b""
             if letters[where + 1 : where + 2] == b":":
@@ -41,6 +49,7 @@ def options(argv: Argv, letters: bytes) -> tuple[list[tuple[bytes, bytes]], Argv
                 elif rest:
                     value = rest.pop(0)
                 else:
+                    say(b"%s: option requires an argument -- %s" % (name, letter))
                     raise Usage
             found.append((letter, value))
     return found, rest

@@ -17,6 +17,7 @@ import sys
 
 from supervise.command import Become, Command, say
 from supervise.errors import TEMPORARY, reason
+from supervise.fd import read_all
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 PACKAGES = (b"supervise", b"ucspi", b"mta", b"tools")
 DEFAULT_PATH = b"/bin:/usr/bin"
+COERCED = (b"C.UTF-8", b"C.utf8", b"UTF-8")  # what the interpreter makes of the locale C
 MISSING = (errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.EISDIR)
 
 
@@ -123,10 +125,27 @@ def execute(argv: Argv, path: bytes | None = None) -> NoReturn:
 
 
 def console(command: Command) -> int:
-    """Serve a console script: undo what the interpreter did to signals, and run."""
+    """Serve a console script: undo what the interpreter did to signals and the environment, and run."""
     for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT):
         signal.signal(number, signal.SIG_DFL)
+    original_locale()
     os._exit(follow(command, [os.fsencode(os.path.basename(sys.argv[0])), *map(os.fsencode, sys.argv[1:])]))
+
+
+def original_locale() -> None:
+    """Put LC_CTYPE back: where the locale is C, the interpreter sets it (PEP 538), and children would see that."""
+    if os.environb.get(b"LC_CTYPE") not in COERCED:
+        return
+    try:
+        fd = os.open(b"/proc/self/environ", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return
+    given = [variable for variable in read_all(fd).split(b"\0") if variable.startswith(b"LC_CTYPE=")]
+    os.close(fd)
+    if given:
+        os.environb[b"LC_CTYPE"] = given[0].partition(b"=")[2]
+    else:
+        del os.environb[b"LC_CTYPE"]
 
 
 def spawn(

@@ -11,7 +11,9 @@ Exit status:
     otherwise that of child
 """
 
-from supervise.account import become, find_account
+import os
+
+from supervise.account import become_group, find_account
 from supervise.command import Argv, Become, command
 from supervise.errors import Temporary, Usage
 
@@ -24,7 +26,11 @@ def main(argv: Argv) -> int:
     if account is None:
         raise Temporary(b"unknown account " + argv[1])
     try:
-        become(account.pw_uid, account.pw_gid)
+        become_group(account.pw_gid)
     except OSError as error:
-        raise Temporary(b"unable to become " + argv[1], error) from None
+        raise Temporary(b"unable to setgid", error) from None
+    try:
+        os.setuid(account.pw_uid)
+    except OSError as error:
+        raise Temporary(b"unable to setuid", error) from None
     raise Become(argv[2:])
