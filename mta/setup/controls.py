@@ -8,14 +8,15 @@ from supervise.files import announced, slurp
 def first_controls(host: bytes) -> dict[bytes, bytes]:
     """Control file -> content for a machine called *host*.
 
-    `defaultdomain` is the host's domain and `plusdomain` the domain's own domain, as far as there is one.
+    `defaultdomain` is the host without its first label, `plusdomain` its last two labels.
     """
-    domain = host.partition(b".")[2] or host
-    above = domain.partition(b".")[2]
+    labels = host.split(b".")
+    domain = b".".join(labels[1:] if len(labels) > 2 else labels)
+    above = b".".join(labels[-2:])
     return {
         b"me": host,
         b"defaultdomain": domain,
-        b"plusdomain": above if b"." in above else domain,
+        b"plusdomain": above,
         b"locals": host,
         b"rcpthosts": host,
     }

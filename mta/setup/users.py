@@ -37,7 +37,22 @@ def add_users() -> list[bytes]:
     for user in missing_users():
         folder = path(b"alias") if user == b"alias" else path()
         group = GROUPS.get(user, DEFAULT_GROUP)
-        _call([b"useradd", b"-r", b"-M", b"-g", group, b"-d", folder, b"-s", b"/usr/sbin/nologin", b"-c", USERS[user], user])
+        _call(
+            [
+                b"useradd",
+                b"-r",
+                b"-M",
+                b"-g",
+                group,
+                b"-d",
+                folder,
+                b"-s",
+                b"/usr/sbin/nologin",
+                b"-c",
+                USERS[user],
+                user,
+            ]
+        )
         made.append(b"made user " + user)
     return made
 

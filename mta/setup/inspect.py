@@ -1,0 +1,90 @@
+"""Compare a home with its plan, and mend what differs.
+
+A finding is one line that names the piece and what is wrong with it.  Mending never removes anything: what is
+damaged and may hold mail is moved aside by a person, not by us.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from mta.home import path
+from mta.setup.plan import FIFO, FILE, FOLDER, LINK, Piece
+from supervise.errors import Temporary, reason
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+KINDS = {FOLDER: stat.S_ISDIR, FILE: stat.S_ISREG, FIFO: stat.S_ISFIFO, LINK: stat.S_ISLNK}
+
+
+def findings(piece: Piece, mend: bool = False) -> Iterator[bytes]:
+    """What is wrong with *piece*, one line each; with *mend*, it is put right as far as it can be.
+
+    Raises:
+        Temporary: it cannot be looked at or mended.
+    """
+    file = path(piece.path) if piece.path else path()
+    try:
+        yield from _findings(piece, file, mend)
+    except OSError as error:
+        raise Temporary(b"unable to look at or change " + file + b": " + reason(error)) from None
+
+
+def _findings(piece: Piece, file: bytes, mend: bool) -> Iterator[bytes]:
+    try:
+        found = os.lstat(file)
+    except FileNotFoundError:
+        yield file + b": missing"
+        if not mend:
+            return
+        make(piece, file)
+        found = os.lstat(file)
+    if not KINDS[piece.kind](found.st_mode):
+        yield file + b": damaged: not a " + piece.kind
+        return
+    if piece.kind == LINK:
+        target = os.readlink(file)
+        if target != piece.target:
+            yield b"%s: leads to %s, should lead to %s" % (file, target, piece.target)
+            if mend:
+                os.unlink(file)
+                os.symlink(piece.target, file)
+        return
+    if piece.size is not None and found.st_size != piece.size:
+        yield b"%s: damaged: %d bytes, should be %d" % (file, found.st_size, piece.size)
+        if mend:
+            os.truncate(file, piece.size)
+    if (found.st_uid, found.st_gid) != (piece.uid(), piece.gid()):
+        yield b"%s: owner %d:%d, should be %s:%s (%d:%d)" % (
+            *(file, found.st_uid, found.st_gid, piece.owner, piece.group),
+            *(piece.uid(), piece.gid()),
+        )
+        if mend:
+            os.chown(file, piece.uid(), piece.gid())
+    # Changing the owner may have cleared a bit of the mode, so look again.
+    mode = stat.S_IMODE(os.lstat(file).st_mode) if mend else stat.S_IMODE(found.st_mode)
+    if mode != piece.mode:
+        if stat.S_IMODE(found.st_mode) != piece.mode:
+            yield b"%s: mode %04o, should be %04o" % (file, mode, piece.mode)
+        if mend:
+            os.chmod(file, piece.mode)
+
+
+def make(piece: Piece, file: bytes) -> None:
+    """Make what is missing, with the owner, group and mode of *piece*."""
+    if piece.kind == FOLDER:
+        os.makedirs(os.path.dirname(file), exist_ok=True)
+        os.mkdir(file)
+    elif piece.kind == FIFO:
+        os.mkfifo(file)
+    elif piece.kind == LINK:
+        os.symlink(piece.target, file)
+        return
+    else:
+        with open(file, "xb") as out:
+            out.truncate(piece.size or 0)
+    os.chown(file, piece.uid(), piece.gid())
+    os.chmod(file, piece.mode)

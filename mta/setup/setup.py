@@ -1,0 +1,166 @@
+"""qmail-setup - lay out a home, check it, mend it
+
+Usage: qmail-setup [--users] [--host name] [--address ip] [--port number] [--to address] [dir]
+       qmail-setup --check [dir]
+       qmail-setup --fix [dir]
+
+qmail-setup makes dir a home: its folders with their owners and modes, the empty queue, the first control
+files for a host of the given name (by default this machine's), service directories for submission, queue
+and SMTP, and the rules for SMTP clients.  dir is by default what QMAILHOME names, else /var/qmail.  What is
+already there is left as it is, so running it again does no harm.
+
+Run by root, it lays out root's instance, whose processes run as the qmail users.  Run by anybody else, it
+lays out an instance in which everything belongs to that user.
+
+Options:
+    --users    make the groups and users that are missing on this machine (as root)
+    --host     the host's name, for control/me and its like
+    --address  the address on which SMTP is to be served: by default 0, every IPv4 address,
+               and in a plain user's home 127.0.0.1
+    --port     the port for SMTP: by default 25, in a plain user's home 2525
+    --to       where mail to postmaster, mailer-daemon and root goes; by default into alias/Maildir
+    --check    change nothing; print a line for each piece that is missing, damaged or has another
+               owner or mode than it should have
+    --fix      the same, and mend it
+
+Exit status:
+    0    done; with --check: nothing was found; with --fix: everything found was mended
+    1    with --check or --fix: something is (still) wrong
+    100  wrong usage
+    111  it cannot be done now
+
+Environment:
+    QMAILHOME  the home, when dir is not given
+
+See also: qmail-showctl, svscan
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+
+from mta.home import enter, path, plain
+from mta.setup.controls import write_controls
+from mta.setup.inspect import findings
+from mta.setup.messages import illegal_messages, known_messages, message_pieces
+from mta.setup.plan import pieces
+from mta.setup.services import SERVICES, lay_services
+from mta.setup.users import add_users
+from supervise.command import Argv, command
+from supervise.errors import Temporary, Usage
+from supervise.fd import write_all
+from supervise.files import announced
+from supervise.program import spawn
+
+USAGE = b"[--users] [--check | --fix] [--host name] [--address ip] [--port number] [--to address] [dir]"
+ALIASES = [b"postmaster", b"mailer-daemon", b"root"]
+
+
+@command(b"qmail-setup", USAGE)
+def main(argv: Argv) -> int:
+    wish = Wish(argv[1:])
+    os.environb[b"QMAILHOME"] = os.path.abspath(wish.home or path())
+    os.umask(0o022)
+    if wish.check or wish.fix:
+        return inspect(mend=wish.fix)
+    lay(wish)
+    return 0
+
+
+class Wish:
+    """The command line."""
+
+    def __init__(self, words: list[bytes]) -> None:
+        self.users = self.check = self.fix = False
+        self.home = self.to = b""
+        self.host = os.fsencode(socket.getfqdn())
+        self.address, self.port = (b"127.0.0.1", 2525) if plain() else (b"0", 25)
+        while words:
+            word = words.pop(0)
+            if word in (b"--users", b"--check", b"--fix"):
+                setattr(self, os.fsdecode(word[2:]), True)
+            elif word in (b"--host", b"--address", b"--to") and words:
+                setattr(self, os.fsdecode(word[2:]), words.pop(0))
+            elif word == b"--port" and words and words[0].isdigit():
+                self.port = int(words.pop(0))
+            elif word.startswith(b"-") or self.home:
+                raise Usage
+            else:
+                self.home = word
+        if self.users and plain():
+            raise Temporary(b"only root can make users")
+
+
+def lay(wish: Wish) -> None:
+    """Make the home, and say what was done."""
+    if wish.users:
+        tell(add_users())
+    made = [line for piece in pieces([]) for line in findings(piece, mend=True)]
+    if made:
+        tell([b"laid out " + path()])
+    tell(write_controls(wish.host))
+    tell(lay_aliases(wish.to))
+    tell(lay_services(wish.address, wish.port))
+    for piece in pieces(SERVICES):
+        for _ in findings(piece, mend=True):
+            pass
+    compile_rules()
+
+
+def lay_aliases(to: bytes) -> list[bytes]:
+    """Give the addresses that every mail system must have a place; a line for each."""
+    written = []
+    for name in ALIASES:
+        file = path(b"alias", b".qmail-" + name)
+        if os.path.lexists(file):
+            continue
+        with announced(file, file + b".new") as fd:
+            write_all(fd, b"&" + to + b"\n" if to else b"./Maildir/\n")
+        written.append(b"wrote alias/.qmail-" + name)
+    maildir = path(b"alias", b"Maildir")
+    if not to and not os.path.lexists(maildir):
+        owner = os.stat(path(b"alias"))
+        for folder in (maildir, *(maildir + b"/" + part for part in (b"tmp", b"new", b"cur"))):
+            os.mkdir(folder, 0o700)
+            os.chown(folder, owner.st_uid, owner.st_gid)
+        written.append(b"made alias/Maildir")
+    return written
+
+
+def compile_rules() -> None:
+    """Compile the rules for SMTP clients, when there are no compiled ones yet."""
+    folder = path(b"service", b"qmail-smtpd")
+    if os.path.lexists(folder + b"/tcp.smtp.cdb"):
+        return
+    fd = os.open(folder + b"/tcp.smtp", os.O_RDONLY | os.O_CLOEXEC)
+    argv = [path(b"bin", b"tcprules"), folder + b"/tcp.smtp.cdb", folder + b"/tcp.smtp.tmp"]
+    _, status = os.waitpid(spawn(argv, {0: fd}), 0)
+    os.close(fd)
+    if status:
+        raise Temporary(b"unable to compile " + folder + b"/tcp.smtp")
+
+
+def inspect(mend: bool) -> int:
+    """Print what is wrong with the home; the exit code."""
+    present = [name for name in SERVICES if os.path.isdir(path(b"service", name))]
+    found = [line for piece in pieces(present) for line in findings(piece, mend)]
+    if mend or not any(line.endswith(b": missing") for line in found):
+        found += inspect_messages(mend)
+    tell(found)
+    if mend and found:
+        return inspect(mend=False)
+    return 1 if found else 0
+
+
+def inspect_messages(mend: bool) -> list[bytes]:
+    """What is wrong with the messages in the queue."""
+    enter(b"queue")
+    found = [line for number in known_messages() for piece in message_pieces(number) for line in findings(piece, mend)]
+    return [*found, *illegal_messages()]
+
+
+def tell(lines: list[bytes]) -> None:
+    """Print *lines*."""
+    for line in lines:
+        write_all(1, line + b"\n")
