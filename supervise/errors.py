@@ -64,6 +64,39 @@ def reason(error: OSError) -> bytes:
     return WORDS.get(error.errno or 0) or (error.strerror or "unknown error").lower().encode()
 
 
+PASSING = frozenset(
+    (
+        *(
+            errno.EINTR,
+            errno.ENOMEM,
+            errno.ETXTBSY,
+            errno.EIO,
+            errno.ETIMEDOUT,
+            errno.EAGAIN,
+            errno.EDEADLK,
+            errno.EBUSY,
+        ),
+        *(
+            errno.ENFILE,
+            errno.EMFILE,
+            errno.EFBIG,
+            errno.ENOSPC,
+            errno.EDQUOT,
+            errno.ESTALE,
+            errno.ENOLCK,
+            errno.ENOBUFS,
+        ),
+        *(errno.ENETDOWN, errno.ENETUNREACH, errno.ENETRESET, errno.ECONNABORTED, errno.ECONNRESET, errno.ECONNREFUSED),
+        *(errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ETOOMANYREFS, errno.EUSERS),
+    )
+)
+
+
+def passing(error: OSError) -> bool:
+    """Whether *error* is about the state of the machine, so that the same call may succeed later."""
+    return error.errno in PASSING
+
+
 class Trouble(Exception):
     """Something went wrong and we can say what, in one line.
 

@@ -19,7 +19,11 @@ if TYPE_CHECKING:
 
 def sync_folder(folder: bytes) -> None:
     """Put the names in *folder* on disk."""
-    fd = os.open(folder or b".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fd = os.open(folder or b".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except PermissionError:  # who may put names into a folder need not be allowed to read it
+        os.sync()
+        return
     try:
         os.fsync(fd)
     finally:
@@ -32,14 +36,15 @@ def rename(old: bytes, new: bytes) -> None:
     sync_folder(os.path.dirname(new))
 
 
-def link(old: bytes, new: bytes) -> None:
-    """Give *old* a second name *new* and put it on disk.
+def link(old: bytes, new: bytes, *, sync: bool = True) -> None:
+    """Give *old* a second name *new* and put it on disk; without *sync* the caller does that later.
 
     Raises:
         FileExistsError: *new* is taken.
     """
     os.link(old, new)
-    sync_folder(os.path.dirname(new))
+    if sync:
+        sync_folder(os.path.dirname(new))
 
 
 class announced:
