@@ -1,0 +1,165 @@
+"""Who may send what to whom through this server.
+
+    control/rcpthosts          hosts that we take mail for; `.example` stands for all names below
+                               example; without the file, any host
+    control/morercpthosts.cdb  more of them, in lower case
+    control/badmailfrom        senders whose mail we refuse: addresses, and `@host` for a whole host
+    control/databytes          the size of the largest message in bytes, 0 for no limit
+    control/localiphost        what replaces one of our IP addresses after the `@`; by default `me`
+
+    RELAYCLIENT                the client may send to any host, and this is put behind each recipient
+    DATABYTES                  takes the place of control/databytes
+
+A recipient without a host is always taken: it is ours.
+"""
+
+from __future__ import annotations
+
+from mta.control import leading_number, lines, number, value
+from mta.home import path
+from mta.smtp.path import literal
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ucspi.cdb import Cdb
+
+
+class Rcpthosts:
+    """The hosts that we take mail for.
+
+    Args:
+        listed: the lines of control/rcpthosts, or None when there is no such file.
+        more: the path of the cdb, which is asked when the list has no answer.
+    """
+
+    __slots__ = ("listed", "more")
+
+    def __init__(self, listed: list[bytes] | None, more: bytes) -> None:
+        self.listed = None if listed is None else frozenset(map(bytes.lower, listed))
+        self.more = more
+
+    @classmethod
+    def read(cls) -> Rcpthosts:
+        """Those of the control files."""
+        return cls(lines(b"rcpthosts"), path(b"control", b"morercpthosts.cdb"))
+
+    def allow(self, address: bytes) -> bool:
+        """Whether we take mail for *address*.
+
+        Raises:
+            Temporary: the cdb cannot be read, or is damaged.
+        """
+        if self.listed is None:
+            return True
+        _, at, host = address.rpartition(b"@")
+        if not at:
+            return True
+        names = self.names(host.lower())
+        return any(name in self.listed for name in names) or self.more_have(names)
+
+    @staticmethod
+    def names(host: bytes) -> list[bytes]:
+        """Under which names *host* may be listed: its own, and from each of its dots on."""
+        found = [host] if host else []
+        at = host.find(b".", 1)
+        while at >= 0:
+            found.append(host[at:])
+            at = host.find(b".", at + 1)
+        return found
+
+    def more_have(self, names: list[bytes]) -> bool:
+        """Whether the cdb has one of *names*."""
+        from ucspi.cdb import Cdb
+
+        cdb: Cdb | None = Cdb.open(self.more)
+        if cdb is None:
+            return False
+        try:
+            return any(cdb.get(name) is not None for name in names)
+        finally:
+            cdb.close()
+
+
+def databytes(environment: Mapping[bytes, bytes]) -> int:
+    """The size of the largest message in bytes; 0 when there is no limit.
+
+    Raises:
+        Temporary: control/databytes cannot be read.
+    """
+    controlled = number(b"databytes", 0)  # as the original: it must be readable even where the variable wins
+    own = environment.get(b"DATABYTES")
+    return controlled if own is None else leading_number(own)
+
+
+class Policy:
+    """What one client may do.
+
+    Args:
+        rcpthosts: the hosts that we take mail for.
+        badmailfrom: senders that we refuse.
+        relayclient: what is put behind each recipient of a client that may send anywhere; None: it may not.
+        databytes: the largest message, in bytes; 0 for any.
+        localiphost: the host name that replaces an IP address of ours; None leaves them.
+    """
+
+    __slots__ = ("badmailfrom", "databytes", "localiphost", "rcpthosts", "relayclient")
+
+    def __init__(
+        self,
+        rcpthosts: Rcpthosts,
+        badmailfrom: list[bytes] | None = None,
+        relayclient: bytes | None = None,
+        databytes: int = 0,
+        localiphost: bytes | None = None,
+    ) -> None:
+        self.rcpthosts, self.relayclient = rcpthosts, relayclient
+        self.badmailfrom = frozenset(map(bytes.lower, badmailfrom or ()))
+        self.databytes, self.localiphost = databytes, localiphost
+
+    @classmethod
+    def read(cls, environment: Mapping[bytes, bytes], me: bytes | None) -> Policy:
+        """The policy of the control files, for the client that *environment* is about.
+
+        Raises:
+            Temporary: a control file cannot be read.
+        """
+        localiphost = value(b"localiphost")
+        return cls(
+            Rcpthosts.read(),
+            lines(b"badmailfrom"),
+            environment.get(b"RELAYCLIENT"),
+            databytes(environment),
+            me if localiphost is None else localiphost,
+        )
+
+    def refuses(self, sender: bytes) -> bool:
+        """Whether *sender* is in badmailfrom, itself or with its whole host."""
+        if not self.badmailfrom:
+            return False
+        sender = sender.lower()
+        _, at, host = sender.rpartition(b"@")
+        return sender in self.badmailfrom or at + host in self.badmailfrom
+
+    def relayed(self, recipient: bytes) -> bytes | None:
+        """*recipient* as it goes into the envelope, or None when it is not for us to take.
+
+        Raises:
+            Temporary: the cdb cannot be read, or is damaged.
+        """
+        if self.relayclient is not None:
+            return recipient + self.relayclient
+        return recipient if self.rcpthosts.allow(recipient) else None
+
+    def named(self, address: bytes) -> bytes:
+        """*address* with our name where it has one of our IP addresses.
+
+        Raises:
+            Temporary: the system does not tell our addresses.
+        """
+        if self.localiphost is None or (ip := literal(address)) is None:
+            return address
+        from ucspi.own import addresses
+
+        return address[: address.rindex(b"@") + 1] + self.localiphost if ip in addresses() else address

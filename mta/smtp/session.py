@@ -1,0 +1,323 @@
+"""An SMTP session, seen from the server: bytes in, bytes out (RFC 5321).
+
+Whatever changes the state of a session is in this file, and nothing here knows a descriptor,
+a file or a clock: policy, queue and time are handed in.  The states are few:
+
+    no sender         MAIL begins a transaction; RCPT and DATA are out of turn
+    sender            RCPT adds recipients; DATA is out of turn until there is one
+    incoming          after DATA: everything is the message, up to its end
+    over              `code` is set: the exit code of the server
+
+HELO, EHLO and RSET forget the sender; so does DATA, whatever comes of the message.  As in the
+original, MAIL needs no HELO, and a MAIL that is not understood changes nothing.
+
+Memory is bounded whatever the client sends: a line is kept up to LONGEST_LINE and its rest
+dropped, recipients are refused for now beyond LARGEST_ENVELOPE, and the message goes where
+`submission` puts it.
+"""
+
+from __future__ import annotations
+
+from mta.received import received
+from mta.smtp.data import BareNewline, Body
+from mta.smtp.path import LONGEST, address_in
+from supervise.errors import Temporary, Trouble
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from mta.queue.submit import Submission
+    from mta.received import Connection
+    from mta.smtp.policy import Policy
+
+LONGEST_LINE = 65536  # bytes of a command that we keep; RFC 5321, section 4.5.3.1.4, wants 512
+LARGEST_ENVELOPE = 16 << 20  # bytes of recipients in one message
+MOST_HOPS = 99  # a message that was handed on more often is looping
+
+OK = b"250 ok\r\n"
+FLUSHED = b"250 flushed\r\n"
+TRY = b"252 send some mail, i'll try my best\r\n"
+HELP = b"214 this is pyqmail; its manual page is qmail-smtpd\r\n"
+GO_AHEAD = b"354 go ahead\r\n"
+UNIMPLEMENTED = b"502 unimplemented (#5.5.1)\r\n"
+SYNTAX = b"555 syntax error (#5.5.4)\r\n"
+MAIL_FIRST = b"503 MAIL first (#5.5.1)\r\n"
+RCPT_FIRST = b"503 RCPT first (#5.5.1)\r\n"
+BAD_SENDER = b"553 sorry, your envelope sender is in my badmailfrom list (#5.7.1)\r\n"
+NO_GATEWAY = b"553 sorry, that domain isn't in my list of allowed rcpthosts (#5.7.1)\r\n"
+TOO_MANY = b"452 too many recipients (#4.5.3)\r\n"
+LOOPING = b"554 too many hops, this message is looping (#5.4.6)\r\n"
+TOO_LARGE = b"552 sorry, that message size exceeds my databytes limit (#5.3.4)\r\n"
+NO_QUEUE = b"451 qqt failure (#4.3.0)\r\n"
+BARE_NEWLINE = b"451 See https://cr.yp.to/docs/smtplf.html.\r\n"
+NO_CONTROLS = b"421 unable to read controls (#4.3.0)\r\n"
+NO_ADDRESSES = b"421 unable to figure out my IP addresses (#4.3.0)\r\n"
+NO_MEMORY = b"421 out of memory (#4.3.0)\r\n"
+INTERNAL = b"421 internal bug (#4.3.0)\r\n"
+TIMEOUT = b"451 timeout (#4.4.2)\r\n"
+
+QUIT, GONE = 0, 1  # exit codes: the client said so; anything else
+
+
+class Session:
+    """One client.
+
+    Args:
+        name: how we call ourselves: the greeting.
+        policy: what the client may do.
+        connection: who the client is.
+        submission: begins the submission of a message to the queue.
+        now: seconds since 1970.
+
+    Attributes:
+        code: the exit code, once the session is over.
+    """
+
+    __slots__ = (
+        "code", "connection", "helo", "incoming", "name", "now", "over_long", "pending", "policy", "recipients",
+        "refused", "sender", "submission",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        name: bytes,
+        policy: Policy,
+        connection: Connection,
+        submission: Callable[[], Submission],
+        now: Callable[[], float],
+    ) -> None:
+        self.name, self.policy, self.connection, self.submission, self.now = name, policy, connection, submission, now
+        self.code: int | None = None
+        self.pending = b""  # the beginning of a line
+        self.over_long = False  # the line has lost something after what is pending
+        self.helo: bytes | None = None  # what the client calls itself, where that is not its host's name
+        self.sender: bytes | None = None
+        self.refused = False  # the sender is in badmailfrom
+        self.recipients = bytearray()  # each with a NUL behind it
+        self.incoming: Incoming | None = None
+
+    def greeting(self) -> bytes:
+        """What the server says first."""
+        return b"220 " + self.name + b" ESMTP\r\n"
+
+    def feed(self, text: bytes) -> Iterator[bytes]:
+        """Take what the client sent, and yield the replies, each to be written before the next is asked for.
+
+        Replies to pipelined commands come together (RFC 2920), but the answer to a message comes at once.
+        """
+        replies: list[bytes] = []
+        try:
+            while text and self.code is None:
+                if self.incoming:
+                    text = self.message(self.incoming, text, replies)
+                    if replies and text:
+                        yield b"".join(replies)
+                        replies.clear()
+                else:
+                    text = self.commands(text, replies)
+        except MemoryError:
+            self.end(replies, NO_MEMORY)
+        if replies:
+            yield b"".join(replies)
+
+    def close(self) -> None:
+        """Forget a message whose end has not come."""
+        incoming, self.incoming = self.incoming, None
+        if incoming:
+            incoming.abandon()
+
+    def end(self, replies: list[bytes], reply: bytes, code: int = GONE) -> None:
+        """Say *reply* as the last one."""
+        replies.append(reply)
+        self.code = code
+
+    # -- commands ------------------------------------------------------------------------
+    def commands(self, text: bytes, replies: list[bytes]) -> bytes:
+        """Obey the lines of *text* up to a DATA or the end; what is left of *text* after a DATA."""
+        at = 0
+        while (end := text.find(b"\n", at)) >= 0:
+            line, at = text[at:end], end + 1
+            if self.pending:
+                line, self.pending = self.pending if self.over_long else self.pending + line, b""
+            self.command(line, replies)
+            self.over_long = False
+            if self.incoming or self.code is not None:
+                return text[at:]
+        self.pending += text[at:]
+        if len(self.pending) > LONGEST_LINE:
+            self.pending, self.over_long = self.pending[:LONGEST_LINE], True
+        return b""
+
+    def command(self, line: bytes, replies: list[bytes]) -> None:
+        """Obey one *line*, which is without its LF."""
+        line = line.removesuffix(b"\r").partition(b"\0")[0]  # as the original: a NUL ends the line
+        verb, _, argument = line.partition(b" ")
+        obey = VERBS.get(verb.lower())
+        try:
+            replies.append(obey(self, argument.lstrip(b" ")) if obey else UNIMPLEMENTED)
+        except Leave as leaving:
+            self.end(replies, leaving.reply, leaving.code)
+
+    def greet(self, argument: bytes) -> bytes:
+        self.sender = None
+        self.helo = None if argument.lower() == self.connection.remote_host.lower() else argument
+        return b"250 " + self.name + b"\r\n"
+
+    def greet_extended(self, argument: bytes) -> bytes:
+        self.greet(argument)
+        return b"250-" + self.name + b"\r\n250-PIPELINING\r\n250 8BITMIME\r\n"
+
+    def mail(self, argument: bytes) -> bytes:
+        sender = self.address(argument)
+        if sender is None:
+            return SYNTAX
+        self.sender = sender
+        self.refused = self.policy.refuses(sender)
+        self.recipients.clear()
+        return OK
+
+    def rcpt(self, argument: bytes) -> bytes:
+        if self.sender is None:
+            return MAIL_FIRST
+        recipient = self.address(argument)
+        if recipient is None:
+            return SYNTAX
+        if self.refused:
+            return BAD_SENDER
+        try:
+            recipient = self.policy.relayed(recipient)
+        except Temporary:
+            raise Leave(NO_CONTROLS) from None
+        if recipient is None:
+            return NO_GATEWAY
+        if len(self.recipients) > LARGEST_ENVELOPE:
+            return TOO_MANY
+        self.recipients += recipient + b"\0"
+        return OK
+
+    def address(self, argument: bytes) -> bytes | None:
+        """The address in *argument*, or None when it is too long."""
+        if self.over_long:
+            return None
+        try:
+            address = self.policy.named(address_in(argument))
+        except Temporary:
+            raise Leave(NO_ADDRESSES) from None
+        return address if len(address) <= LONGEST else None
+
+    def reset(self, argument: bytes) -> bytes:
+        self.sender = None
+        return FLUSHED
+
+    def quit(self, argument: bytes) -> bytes:
+        raise Leave(b"221 " + self.name + b"\r\n", QUIT)
+
+    def data(self, argument: bytes) -> bytes:
+        if self.sender is None:
+            return MAIL_FIRST
+        if not self.recipients:
+            return RCPT_FIRST
+        sender, self.sender = self.sender, None
+        try:
+            submission = self.submission()
+        except (Trouble, OSError):
+            return NO_QUEUE
+        recipients = bytes(self.recipients[:-1]).split(b"\0")
+        self.recipients.clear()
+        self.incoming = Incoming(submission, sender, recipients, self.policy.databytes)
+        self.incoming.write(received(self.connection, b"SMTP", self.now(), self.helo))
+        return GO_AHEAD
+
+    # -- the message ---------------------------------------------------------------------
+    def message(self, incoming: Incoming, text: bytes, replies: list[bytes]) -> bytes:
+        """Take *text* as the next part of the message; what is left of it after the end."""
+        try:
+            incoming.take(text)
+        except BareNewline:
+            self.end(replies, BARE_NEWLINE)
+            return b""
+        if not incoming.body.ended:
+            return b""
+        replies.append(incoming.submit() or b"250 ok %d qp %d\r\n" % (self.now(), incoming.submission.pid))
+        self.incoming = None
+        return incoming.body.rest
+
+
+class Incoming:
+    """A message on its way from the client into the queue."""
+
+    __slots__ = ("abandoned", "body", "limit", "recipients", "sender", "size", "submission")
+
+    def __init__(self, submission: Submission, sender: bytes, recipients: list[bytes], limit: int) -> None:
+        self.submission, self.sender, self.recipients, self.limit = submission, sender, recipients, limit
+        self.body = Body()
+        self.size = 0  # as the original: without the Received line
+        self.abandoned = False
+
+    def take(self, text: bytes) -> None:
+        """Take the next part of what is on the wire.
+
+        Raises:
+            BareNewline: the client is not to be trusted.
+        """
+        part = self.body.feed(text)
+        self.size += len(part)
+        if self.too_large:
+            self.abandon()
+        self.write(part)
+
+    @property
+    def too_large(self) -> bool:
+        return 0 < self.limit < self.size
+
+    def write(self, part: bytes) -> None:
+        if part and not self.abandoned:
+            try:
+                self.submission.write(part)
+            except (Trouble, OSError):
+                self.abandon()
+
+    def abandon(self) -> None:
+        """Queue nothing, whatever follows."""
+        if not self.abandoned:
+            self.abandoned = True
+            self.submission.abandon()
+
+    def submit(self) -> bytes:
+        """Put it into the queue; the reply when that fails, and b"" only when the queue has accepted it."""
+        if self.body.hops > MOST_HOPS:
+            self.abandon()
+            return LOOPING
+        if self.too_large:
+            return TOO_LARGE
+        if self.abandoned:
+            return NO_QUEUE
+        try:
+            verdict = self.submission.send(self.sender, self.recipients)
+        except (Trouble, OSError):
+            return NO_QUEUE
+        if not verdict:
+            return b""
+        return (b"554 " if verdict.startswith(b"D") else b"451 ") + verdict[1:] + b"\r\n"
+
+
+class Leave(Exception):
+    """A command ends the session: the last *reply*, and the exit *code*."""
+
+    def __init__(self, reply: bytes, code: int = GONE) -> None:
+        self.reply, self.code = reply, code
+
+
+VERBS: dict[bytes, Callable[[Session, bytes], bytes]] = {
+    b"mail": Session.mail,
+    b"rcpt": Session.rcpt,
+    b"data": Session.data,
+    b"helo": Session.greet,
+    b"ehlo": Session.greet_extended,
+    b"rset": Session.reset,
+    b"quit": Session.quit,
+    b"noop": lambda session, argument: OK,
+    b"vrfy": lambda session, argument: TRY,
+    b"help": lambda session, argument: HELP,
+}
