@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 HEADER = 2048
 PAIR = struct.Struct("<II")
 SLOTS = 16  # read at a time: most searches end within the first few
+SCANNED = 1 << 18  # bytes of a file that are looked through in less time than a few dozen searches take
 
 
 class Cdb:
@@ -93,6 +94,11 @@ class Cdb:
                                 return record[size:]
                 slot += some
         return None
+
+    def mentions(self, text: bytes) -> bool:
+        """False: no record contains *text*, so a search for keys that do is not worth while."""
+        end, _ = PAIR.unpack_from(self.header)  # the first table follows the records
+        return end > SCANNED or text in self.read(max(end - HEADER, 0), HEADER)
 
     def read(self, size: int, position: int) -> bytes:
         """The *size* bytes at *position*, no fewer.

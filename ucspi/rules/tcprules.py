@@ -1,0 +1,73 @@
+"""tcprules - compile rules for connections
+
+Usage: tcprules rules.cdb rules.tmp
+
+tcprules reads rules from descriptor 0 and puts them into rules.cdb, where tcpserver
+and tcprulescheck look them up. It writes rules.tmp first and renames that, so both must
+be on one file system; rules.cdb is at every moment the old file or the new one, also
+when the rules are wrong, and tcpserver needs no restart.
+
+A rule is one line: an address, a colon, `allow` or `deny`, and variables to set:
+
+    joe@1.2.3.4:deny
+    1.2.3.4:allow
+    =mail.example.org:allow,RELAYCLIENT=""
+    192.168.0-3.:allow,RELAYCLIENT="",GREETDELAY="0"
+    127.:allow,RELAYCLIENT=""
+    10.0.0.0/8:allow
+    2001:db8::/32:allow
+    fe80::allow
+    =.example.net:deny
+    =:allow
+    :allow,RBLSMTPD="-unknown host"
+
+They are listed in the order in which they are looked for; the first one found counts.
+An address ends at the first colon before `allow` or `deny`. A hyphen between numbers
+makes a range. The byte after `NAME=` quotes the value. Lines that are empty or begin
+with `#` are ignored. Of two rules for one address the first counts.
+
+Exit status:
+    0    rules.cdb is new
+    100  wrong usage, or a line is no rule
+    111  a file cannot be read or written
+
+See also: tcprulescheck, tcpserver
+"""
+
+from supervise.command import Argv, command
+from supervise.errors import Temporary, Usage
+from supervise.fd import read_all
+from ucspi import cdb
+from ucspi.rules.rules import compile
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@command(b"tcprules", b"rules.cdb rules.tmp")
+def main(argv: Argv) -> int:
+    if len(argv) < 3:
+        raise Usage
+    name, draft = argv[1], argv[2]
+    try:
+        cdb.write(name, draft, records())
+    except OSError as error:
+        raise Temporary(trouble(error, name, draft), error) from None
+    return 0
+
+
+def records() -> "Iterator[tuple[bytes, bytes]]":
+    """The records of the rules on descriptor 0."""
+    try:
+        text = read_all(0)
+    except OSError as error:
+        raise Temporary(b"unable to read input", error) from None
+    yield from compile(text)
+
+
+def trouble(error: OSError, name: bytes, draft: bytes) -> bytes:
+    """What could not be done when writing *name* by way of *draft* failed with *error*."""
+    if error.filename2 is not None:
+        return b"unable to move %s to %s" % (draft, name)
+    return (b"unable to create " if error.filename is not None else b"unable to write to ") + draft
