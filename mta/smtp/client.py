@@ -141,47 +141,44 @@ def converse(connection: Connection, conversation: Conversation, message: Iterab
     command = next(steps)
     while True:
         if command is MESSAGE:
-            for data in transparent(message):
-                connection.send(data)
-        else:
-            connection.send(command)
-        conversation.critical = command is MESSAGE
-        reply = connection.reply()
+            waiting = b""  # one piece is held back until the next one has come
+            for piece in transparent(message):
+                connection.send(waiting)
+                waiting = piece
+            conversation.critical = True
+            command = waiting + b".\r\n"
+        connection.send(command)
         try:
-            command = steps.send(reply)
+            command = steps.send(connection.reply())
         except StopIteration as end:
             conversation.critical = False
             return end.value  # type: ignore[no-any-return]  # a generator's value has no type here
 
 
 def transparent(message: Iterable[bytes]) -> Iterator[bytes]:
-    """*message* as DATA carries it, its end mark included (RFC 5321, section 4.5.2).
+    """*message* as DATA carries it, without the end mark (RFC 5321, section 4.5.2).
 
     Lines end in LF, CR LF or CR; on the wire they all end in CR LF, and a dot that begins a
-    line is doubled.  A piece is held back until the next one has come.
+    line is doubled.
 
     Raises:
-        Partial: the last line has no end; nothing of the last piece is given.
+        Partial: the last line has no end.
     """
-    ready = held = b""  # what may go; a CR that may be half of a line end
+    held = b""  # a CR that may be half of a line end
     fresh = True  # we are at the beginning of a line
     for piece in message:
-        data = held + piece
+        data = held + piece if held else piece
         held = b"\r" if data.endswith(b"\r") else b""
         if b"\r" in data:
             data = data[: len(data) - len(held)].replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-        if not data:
-            continue
-        if ready:
-            yield ready
-        dot = b"." if fresh and data.startswith(b".") else b""
-        fresh = data.endswith(b"\n")
-        ready = dot + data.replace(b"\n.", b"\n..").replace(b"\n", b"\r\n")
+        if data:
+            dot = b"." if fresh and data.startswith(b".") else b""
+            fresh = data.endswith(b"\n")
+            yield dot + data.replace(b"\n.", b"\n..").replace(b"\n", b"\r\n")
     if held:
-        ready += b"\r\n"
+        yield b"\r\n"
     elif not fresh:
         raise Partial
-    yield ready + b".\r\n"
 
 
 def read_reply(reader: Reader) -> Reply:

@@ -1,0 +1,195 @@
+"""Where mail for a host goes: smtproutes, mail exchangers, addresses; and when it is ourselves.
+
+`control/smtproutes` has lines `HOST:RELAY` and `HOST:RELAY:PORT`.  HOST is looked for without
+regard to case: the whole name first, then, with a dot in front, each domain that it is in, then
+the empty name, which stands for every other host.  Of equal lines the last counts.  A line with
+an empty RELAY means: no relay, do as the domain name system says.  RELAY is a name, whose
+addresses are used and whose exchangers are not, or an address; an IPv6 address stands in brackets.
+
+Without a relay the host's exchangers are tried, the one with the lowest preference first, in
+random order among equals; each by its IPv4 addresses and then by its IPv6 addresses (what others
+think of a sender mostly hangs on the former).  A host without exchangers is its own (RFC 5321, 5.1).
+
+If an address of this machine is among those of some preference, neither they nor any that
+come after are for us (RFC 5321, 5.1: mail must not loop).  If nothing remains, somebody believes
+that we take this mail, and we do not.
+
+A host may be an address: `1.2.3.4`, `[1.2.3.4]` or `[IPv6:2001:db8::1]` (RFC 5321, 4.1.3).
+Names stay as they are, whatever aliases they go through.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+
+from mta import control
+from supervise.errors import Permanent, Temporary
+from ucspi import dns
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SMTP = 25
+
+UNCERTAIN = b"Sorry, I couldn't find any host by that name. (#4.1.2)"
+UNKNOWN = b"Sorry, I couldn't find any host named %s. (#5.1.2)"
+UNREACHABLE = b"Sorry, I couldn't find a mail exchanger or IP address. (#5.4.4)"
+AMBIGUOUS = (
+    b"Sorry. Although I'm listed as a best-preference MX or A for that host,\n"
+    b"it isn't in my control/locals file, so I don't treat it as local. (#5.4.6)"
+)
+BAD_PORT = b"There is a bad port number in my control/smtproutes file. (#4.3.5)"
+
+
+class Relay:
+    """Who gets the mail for some host: its name or address, and the port."""
+
+    __slots__ = ("host", "port")
+
+    def __init__(self, host: bytes, port: int) -> None:
+        self.host, self.port = host, port
+
+
+def relays() -> dict[bytes, bytes]:
+    """The lines of smtproutes: what is before the first colon, in lower case, and what is after it.
+
+    Raises:
+        Temporary: the file cannot be read.
+    """
+    lines = [line.partition(b":") for line in control.lines(b"smtproutes") or ()]
+    return {host.lower(): relay for host, colon, relay in lines if colon}
+
+
+def find_relay(host: bytes, known: dict[bytes, bytes]) -> Relay | None:
+    """The relay for *host* of those *known*, or None when there is none.
+
+    Raises:
+        Temporary: its port is none.
+    """
+    host = host.lower()
+    domains = [host[at:] for at, character in enumerate(host) if character == ord(".") and at]
+    relay = next((known[name] for name in (host, *domains, b"") if name in known), b"")
+    if not relay:
+        return None
+    if relay.startswith(b"["):
+        host, bracket, port = relay.partition(b"]")
+        host, port = host + bracket, port.removeprefix(b":")
+    else:
+        host, _, port = relay.partition(b":")
+    number = control.leading_number(port, SMTP)
+    if number > 65535:
+        raise Temporary(BAD_PORT)
+    return Relay(host, number)
+
+
+def addresses_of(host: bytes) -> list[str]:
+    """The addresses of *host* itself, whatever its exchangers.
+
+    Raises:
+        Temporary: we cannot know.
+        Permanent: there are none.
+    """
+    found = look_up(host)
+    if not found:
+        raise Permanent(UNKNOWN % bytes(byte if 33 <= byte <= 126 else ord("?") for byte in host))
+    return found
+
+
+def exchangers_of(host: bytes) -> Iterator[str]:
+    """The addresses that take mail for *host*, in the order to try them.
+
+    The exchangers of a preference are looked up when all before them have been tried.
+
+    Raises:
+        Temporary: there is none now, but there may be one.
+        Permanent: there is none, or only ourselves.
+    """
+    own = own_addresses()
+    uncertain = ourselves = found = False
+    for names in by_preference(host):
+        addresses: list[str] = []
+        for name in names:
+            try:
+                addresses += look_up(name)
+            except Temporary:
+                uncertain = True
+        if not own.isdisjoint(map(packed, addresses)):
+            ourselves = True
+            break
+        found = found or bool(addresses)
+        yield from addresses
+    if found:
+        return
+    if uncertain:
+        raise Temporary(UNCERTAIN)
+    raise Permanent(AMBIGUOUS if ourselves else UNREACHABLE)
+
+
+def by_preference(host: bytes) -> list[list[bytes]]:
+    """The names of the exchangers of *host*, a list for each preference, the best first; else its own addresses.
+
+    Raises:
+        Temporary: we cannot know.
+        Permanent: there is no such host.
+    """
+    try:
+        exchangers = [] if literal(host) else dns.exchangers(host)
+    except Temporary:
+        raise Temporary(UNCERTAIN) from None
+    if not exchangers:
+        return [[address.encode() for address in addresses_of(host)]]
+    groups: dict[int, list[bytes]] = {}
+    for preference, name in sorted(exchangers, key=lambda exchanger: (exchanger[0], os.urandom(8))):
+        groups.setdefault(preference, []).append(name)
+    return list(groups.values())
+
+
+def look_up(host: bytes) -> list[str]:
+    """The addresses of *host*, none if it has none.
+
+    Raises:
+        Temporary: we cannot know.
+    """
+    address = literal(host)
+    if address:
+        return [address]
+    try:
+        return dns.addresses(host)
+    except Temporary:
+        raise Temporary(UNCERTAIN) from None
+
+
+def literal(host: bytes) -> str | None:
+    """The address that *host* is, with or without brackets, or None: it is a name."""
+    if host.startswith(b"[") and host.endswith(b"]"):
+        host = host[1:-1]
+        if host[:5].lower() == b"ipv6:":
+            host = host[5:]
+    fields = host.split(b".")
+    if len(fields) == 4 and all(field.isdigit() and len(field) <= 3 and int(field) < 256 for field in fields):
+        return "%d.%d.%d.%d" % tuple(map(int, fields))
+    if b":" not in host:
+        return None
+    try:
+        return socket.inet_ntop(socket.AF_INET6, socket.inet_pton(socket.AF_INET6, os.fsdecode(host)))
+    except (OSError, ValueError):
+        return None
+
+
+def own_addresses() -> set[bytes]:
+    """The addresses of this machine's interfaces, and those that mean "this machine", packed."""
+    import psutil  # 20 ms
+
+    families = socket.AF_INET, socket.AF_INET6
+    found = [entry for entries in psutil.net_if_addrs().values() for entry in entries if entry.family in families]
+    return {packed(entry.address.partition("%")[0]) for entry in found} | {packed("0.0.0.0"), packed("::")}
+
+
+def packed(address: str) -> bytes:
+    """*address* in 4 or 16 bytes; an IPv4 address that is dressed as IPv6 is one of IPv4."""
+    if ":" not in address:
+        return socket.inet_pton(socket.AF_INET, address)
+    packed = socket.inet_pton(socket.AF_INET6, address)
+    return packed[12:] if packed[:12] == bytes(10) + b"\xff\xff" else packed
