@@ -190,7 +190,8 @@ def close_all_but(kept: set[int]) -> None:
     """Close every descriptor that is not in *kept*."""
     low = 0
     for high in [*sorted(kept), os.sysconf("SC_OPEN_MAX")]:
-        os.closerange(low, high)
+        if low < high:  # closerange(0, 0) closes everything, up to Python 3.13 at least
+            os.closerange(low, high)
         low = high + 1
 
 
