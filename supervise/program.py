@@ -190,9 +190,7 @@ def close_all_but(kept: set[int]) -> None:
     """Close every descriptor that is not in *kept*."""
     low = 0
     for high in [*sorted(kept), os.sysconf("SC_OPEN_MAX")]:
-        if low < high:  # closerange(0, 0) closes everything, up to Python 3.13 at least
-            if low < high:  # an empty range that ends before 0 would be everything (Python 3.11)
-            if low < high:  # closerange(0, 0) closes everything
+        if low < high:  # an empty range that ends before 0 would be everything (Python 3.11)
             os.closerange(low, high)
         low = high + 1
 
