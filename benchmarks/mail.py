@@ -1,0 +1,447 @@
+#!/usr/bin/env python3
+"""Mail through whole systems, side by side: SMTP into one Maildir, and SMTP through a relay into a sink.
+
+    benchmarks/mail.py [--messages 2000] [--sessions 20] [--size 4096] [--rounds 3]
+                       [--c-qmail /var/qmail] [--postfix] [--trace 200] [--only local,relay]
+
+Needs root, the qmail users (`qmail-setup --users`), and smtp-source and smtp-sink of Postfix.  Every round
+runs each system once, one after another, so that ratios compare runs of the same minutes.  A run counts only
+when every message arrived exactly once and the queue is empty.  With --trace, that many more messages are sent
+one by one while strace counts the system calls of all processes of the system.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import pwd
+import re
+import shutil
+import signal
+import smtplib
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+
+BIN = Path(sys.executable).parent
+HOST = "bench.example"
+SINK = "sink.example"
+RECIPIENT = {"local": f"box@{HOST}", "relay": f"box@{SINK}"}
+FORKS = ("fork", "vfork", "clone", "clone3")
+SYNCS = ("fsync", "fdatasync", "sync", "syncfs")
+
+
+def until(condition: Callable[[], object], seconds: float, what: str) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise SystemExit(f"mail.py: {what}: not within {seconds:.0f} seconds")
+        time.sleep(0.01)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def write(path: Path, text: str, mode: int = 0o644) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    path.chmod(mode)
+
+
+def make_maildir(maildir: Path, user: str) -> None:
+    entry = pwd.getpwnam(user)
+    for folder in (maildir, *(maildir / part for part in ("new", "cur", "tmp"))):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.chown(folder, entry.pw_uid, entry.pw_gid)
+
+
+class System:
+    """A mail system in a folder of its own; `main` is the process above all others of it."""
+
+    name = "?"
+
+    def __init__(self, scratch: Path, sink_port: int) -> None:
+        self.scratch, self.sink_port, self.port = scratch / self.name, sink_port, free_port()
+        self.scratch.mkdir()
+        self.scratch.chmod(0o755)
+        self.maildir = self.scratch / "Maildir"
+        self.main: psutil.Process | None = None
+
+    def processes(self) -> list[psutil.Process]:
+        assert self.main
+        return [self.main, *self.main.children(recursive=True)]
+
+    def cpu(self) -> float:
+        """Seconds of CPU used so far by all processes, their ended children included."""
+        total = 0.0
+        for process in self.processes():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                times = process.cpu_times()
+                total += times.user + times.system + times.children_user + times.children_system
+        return total
+
+    def memory(self) -> float:
+        """Proportional memory of all processes, in MiB."""
+        total = 0
+        for process in self.processes():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                total += process.memory_full_info().pss
+        return total / 2**20
+
+    def wait_for_banner(self) -> None:
+        def answers() -> bool:
+            try:
+                with socket.create_connection(("127.0.0.1", self.port), 5) as connection:
+                    return connection.recv(512).startswith(b"220")
+            except OSError:
+                return False
+
+        until(answers, 30, f"{self.name} does not answer on port {self.port}")
+
+    def queued(self) -> int:
+        raise NotImplementedError
+
+    def start(self) -> None:
+        raise NotImplementedError
+
+    def stop(self) -> None:
+        raise NotImplementedError
+
+
+class Supervised(System):
+    """A qmail under svscan: ours, or one in C with Debian's daemontools and ucspi-tcp."""
+
+    home: Path
+    tools: str  # folders of its commands
+
+    def path(self) -> str:
+        return f"{self.tools}:/usr/bin:/bin"
+
+    def configure(self) -> None:
+        control = self.home / "control"
+        for name, text in {
+            "me": HOST,
+            "locals": HOST,
+            "rcpthosts": f"{HOST}\n{SINK}",
+            "smtproutes": f"{SINK}:127.0.0.1:{self.sink_port}",
+        }.items():
+            write(control / name, text + "\n")
+        write(self.home / "alias" / ".qmail-box", f"{self.maildir}/\n")
+        make_maildir(self.maildir, "alias")
+
+    def start(self) -> None:
+        self.configure()
+        log = open(self.scratch / "svscan.log", "ab")
+        environment = {"PATH": self.path(), "QMAILHOME": str(self.home)}
+        svscan = subprocess.Popen(["svscan", str(self.services())], env=environment, stdout=log, stderr=log)
+        self.main = psutil.Process(svscan.pid)
+        self.svscan = svscan
+        self.wait_for_banner()
+
+    def services(self) -> Path:
+        return self.home / "service"
+
+    def stop(self) -> None:
+        family = self.processes()
+        self.svscan.terminate()
+        self.svscan.wait()
+        folders = [f for s in self.services().iterdir() if s.is_dir() for f in (s, s / "log") if f.is_dir()]
+        subprocess.run(["svc", "-dx", *folders], env={"PATH": self.path()}, check=False)
+        _, alive = psutil.wait_procs(family, timeout=20)
+        for process in alive:
+            process.kill()
+
+    def queued(self) -> int:
+        out = subprocess.run(
+            [f"{self.home}/bin/qmail-qstat"],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={"PATH": self.path(), "QMAILHOME": str(self.home)},
+        ).stdout
+        return sum(int(line.rsplit(":", 1)[1]) for line in out.splitlines())
+
+
+class Pyqmail(Supervised):
+    name = "pyqmail"
+
+    def __init__(self, scratch: Path, sink_port: int) -> None:
+        super().__init__(scratch, sink_port)
+        self.home, self.tools = self.scratch / "home", str(BIN)
+        subprocess.run(
+            [BIN / "qmail-setup", "--host", HOST, "--address", "127.0.0.1", "--port", str(self.port), self.home],
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
+
+
+class CQmail(Supervised):
+    name = "c-qmail"
+
+    def __init__(self, scratch: Path, sink_port: int, home: Path) -> None:
+        super().__init__(scratch, sink_port)
+        self.home, self.tools = home, f"{home}/bin"
+        self.saved = {file: file.read_bytes() for file in (home / "control").iterdir() if file.is_file()}
+        smtpd = pwd.getpwnam("qmaild")
+        logger = "#!/bin/sh\nexec setuidgid qmaill multilog t s1000000 n20 ./main\n"
+        runs = {
+            "qmail-send": "exec qmail-start ./Maildir/",
+            "qmail-smtpd": f"exec softlimit -m 100000000 tcpserver -vRHl0 -c 100 -u {smtpd.pw_uid} -g {smtpd.pw_gid} "
+            f"-x {self.scratch}/tcp.cdb 127.0.0.1 {self.port} qmail-smtpd",
+        }
+        for service, line in runs.items():
+            write(self.services() / service / "run", f"#!/bin/sh\nexec 2>&1\n{line}\n", 0o755)
+            write(self.services() / service / "log" / "run", logger, 0o755)
+            (self.services() / service / "log" / "main").mkdir()
+            shutil.chown(self.services() / service / "log" / "main", "qmaill", "nofiles")
+            (self.services() / service).chmod(0o1755)
+        subprocess.run(
+            ["/usr/bin/tcprules", f"{self.scratch}/tcp.cdb", f"{self.scratch}/tcp.tmp"],
+            input=b'127.:allow,RELAYCLIENT=""\n',
+            check=True,
+        )
+
+    def services(self) -> Path:
+        return self.scratch / "service"
+
+    def stop(self) -> None:
+        super().stop()
+        for file, content in self.saved.items():
+            file.write_bytes(content)
+
+
+class Postfix(System):
+    """Debian's Postfix with its own queue and configuration, default tuning, virtual delivery."""
+
+    name = "postfix"
+    SERVICES = (
+        "pickup cleanup qmgr rewrite bounce defer trace verify flush proxymap smtp relay showq "
+        "error retry discard local virtual lmtp anvil scache"
+    )
+
+    def start(self) -> None:
+        config, user = self.scratch / "config", pwd.getpwnam("nobody")
+        make_maildir(self.maildir, "nobody")
+        for folder in ("spool", "data"):
+            (self.scratch / folder).mkdir(exist_ok=True)
+        shutil.chown(self.scratch / "data", "postfix")
+        settings = {
+            "compatibility_level": "3.6",
+            "queue_directory": self.scratch / "spool",
+            "data_directory": self.scratch / "data",
+            "command_directory": "/usr/sbin",
+            "daemon_directory": "/usr/lib/postfix/sbin",
+            "inet_interfaces": "127.0.0.1",
+            "inet_protocols": "ipv4",
+            "myhostname": f"mx.{HOST}",
+            "mydestination": "",
+            "mynetworks": "127.0.0.0/8",
+            "maillog_file": "/var/log/postfix-bench.log",
+            "alias_maps": "",
+            "alias_database": "",
+            "smtpd_tls_security_level": "none",
+            "relayhost": f"[127.0.0.1]:{self.sink_port}",
+            "virtual_mailbox_domains": HOST,
+            "virtual_mailbox_base": self.scratch,
+            "virtual_mailbox_maps": f"inline:{{{{{RECIPIENT['local']} = Maildir/}}}}",
+            "virtual_minimum_uid": "1",
+            "virtual_uid_maps": f"static:{user.pw_uid}",
+            "virtual_gid_maps": f"static:{user.pw_gid}",
+        }
+        write(config / "main.cf", "".join(f"{key} = {value}\n" for key, value in settings.items()))
+        lines = [f"127.0.0.1:{self.port} inet n - n - - smtpd", "postlog unix-dgram n - n - 1 postlogd"]
+        kinds = {"rewrite": "trivial-rewrite", "defer": "bounce", "trace": "bounce", "relay": "smtp", "retry": "error"}
+        single = {
+            "pickup": "60 1",
+            "qmgr": "300 1",
+            "flush": "1000? 0",
+            "cleanup": "- 0",
+            "bounce": "- 0",
+            "defer": "- 0",
+            "trace": "- 0",
+        }
+        lines += [f"{s} unix n - n {single.get(s, '- -')} {kinds.get(s, s)}" for s in self.SERVICES.split()]
+        write(config / "master.cf", "\n".join(lines) + "\n")
+        subprocess.run(["postfix", "-c", config, "start"], check=True, capture_output=True)
+        pid = int((self.scratch / "spool" / "pid" / "master.pid").read_text())
+        self.main = psutil.Process(pid)
+        self.wait_for_banner()
+
+    def stop(self) -> None:
+        family = self.processes()
+        subprocess.run(["postfix", "-c", self.scratch / "config", "stop"], capture_output=True, check=False)
+        psutil.wait_procs(family, timeout=20)
+
+    def queued(self) -> int:
+        spool = self.scratch / "spool"
+        return sum(1 for name in ("incoming", "active", "deferred") for f in (spool / name).rglob("*") if f.is_file())
+
+
+@contextlib.contextmanager
+def sink(port: int) -> Iterator[Path]:
+    """A mail sink that keeps each message in a file."""
+    with tempfile.TemporaryDirectory(prefix="sink-") as folder:
+        os.chmod(folder, 0o777)
+        process = subprocess.Popen(
+            ["smtp-sink", "-u", "nobody", "-d", f"{folder}/%H%M%S.", f"127.0.0.1:{port}", "1000"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            yield Path(folder)
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def run_once(system: System, workload: str, wish: argparse.Namespace) -> dict[str, float]:
+    """Send the messages, wait until all have arrived, check that each did once."""
+    with sink(system.sink_port) as sunk:
+        where = system.maildir / "new" if workload == "local" else sunk
+        system.start()
+        try:
+            send_one(system, RECIPIENT[workload])
+            until(lambda: count(where) == 1 and not system.queued(), 60, f"{system.name}: the first message")
+            empty(where)
+            cpu, began = system.cpu(), time.monotonic()
+            subprocess.run(
+                [
+                    "smtp-source",
+                    "-s",
+                    str(wish.sessions),
+                    "-m",
+                    str(wish.messages),
+                    "-l",
+                    str(wish.size),
+                    "-f",
+                    "sender@client.example",
+                    "-t",
+                    RECIPIENT[workload],
+                    f"127.0.0.1:{system.port}",
+                ],
+                check=True,
+            )
+            accepted = time.monotonic()
+            until(lambda: count(where) >= wish.messages, 300, f"{system.name}: {workload}: all messages")
+            delivered = time.monotonic()
+            cpu = system.cpu() - cpu
+            memory = system.memory()
+            until(lambda: not system.queued(), 60, f"{system.name}: an empty queue")
+            if count(where) != wish.messages:
+                raise SystemExit(f"mail.py: {system.name}: {count(where)} messages arrived of {wish.messages}")
+            empty(where)
+            figures = {
+                "delivered/s": wish.messages / (delivered - began),
+                "accepted/s": wish.messages / (accepted - began),
+                "CPU ms/message": 1000 * cpu / wish.messages,
+                "PSS MiB": memory,
+            }
+            if wish.trace:
+                figures |= trace(system, workload, where, wish.trace)
+            return figures
+        finally:
+            system.stop()
+
+
+def trace(system: System, workload: str, where: Path, messages: int) -> dict[str, float]:
+    """System calls per message, one message at a time, by strace on every process of the system."""
+    words = [word for process in system.processes() for word in ("-p", str(process.pid))]
+    with tempfile.NamedTemporaryFile("r", suffix=".strace") as out:
+        strace = subprocess.Popen(["strace", "-f", "-c", "-o", out.name, *words], stderr=subprocess.PIPE)
+        assert strace.stderr
+        for _ in range(len(words) // 2):
+            strace.stderr.readline()  # "Process N attached"
+        for number in range(messages):
+            send_one(system, RECIPIENT[workload])
+            until(lambda number=number: count(where) > number, 60, f"{system.name}: a traced message")  # type: ignore[misc]
+        until(lambda: not system.queued(), 60, f"{system.name}: an empty queue")
+        strace.send_signal(signal.SIGINT)
+        strace.communicate()
+        calls: dict[str, int] = {}
+        for line in out:
+            found = re.match(r"\s*[\d.]+\s+[\d.]+\s+\d+\s+(\d+)\s+(?:\d+\s+)?(\w+)$", line)
+            if found:
+                calls[found[2]] = calls.get(found[2], 0) + int(found[1])
+    empty(where)
+    total = calls.pop("total", 0)
+    return {
+        "forks/message": sum(calls.get(name, 0) for name in FORKS) / messages,
+        "execs/message": calls.get("execve", 0) / messages,
+        "fsyncs/message": sum(calls.get(name, 0) for name in SYNCS) / messages,
+        "calls/message": total / messages,
+    }
+
+
+def send_one(system: System, recipient: str) -> None:
+    with smtplib.SMTP("127.0.0.1", system.port, timeout=60) as client:
+        client.sendmail("sender@client.example", [recipient], "Subject: one\r\n\r\n" + "x" * 76 + "\r\n")
+
+
+def count(folder: Path) -> int:
+    return len(os.listdir(folder))
+
+
+def empty(folder: Path) -> None:
+    for entry in os.scandir(folder):
+        os.unlink(entry)
+
+
+def show(workload: str, systems: list[str], runs: list[dict[str, dict[str, float]]]) -> None:
+    """A table: the median of the rounds with its range, and the ratio to the first system round by round."""
+    print(f"\n### {workload}\n")
+    names = list(runs[0][systems[0]])
+    print("| system | " + " | ".join(names) + " | delivered/s, ratio to " + systems[0] + " |")
+    print("| --- |" + " --- |" * (len(names) + 1))
+    for system in systems:
+        cells = [spread([run[system][name] for run in runs]) for name in names]
+        ratios = [run[system]["delivered/s"] / run[systems[0]]["delivered/s"] for run in runs]
+        print(f"| {system} | " + " | ".join(cells) + f" | {spread(ratios)} |")
+
+
+def spread(values: list[float]) -> str:
+    return f"{statistics.median(values):.3g} [{min(values):.3g}..{max(values):.3g}]"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--messages", type=int, default=2000)
+    parser.add_argument("--sessions", type=int, default=20)
+    parser.add_argument("--size", type=int, default=4096)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--trace", type=int, default=0, metavar="MESSAGES")
+    parser.add_argument("--only", default="local,relay")
+    parser.add_argument("--c-qmail", type=Path, metavar="HOME", help="a C qmail installed there, put beside ours")
+    parser.add_argument("--postfix", action="store_true", help="Debian's Postfix beside ours")
+    wish = parser.parse_args()
+    if os.geteuid():
+        raise SystemExit("mail.py: needs root")
+    for workload in wish.only.split(","):
+        runs: list[dict[str, dict[str, float]]] = []
+        names: list[str] = []
+        for _ in range(wish.rounds):
+            with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+                scratch = Path(folder)
+                scratch.chmod(0o755)
+                systems: list[System] = [Pyqmail(scratch, free_port())]
+                if wish.c_qmail:
+                    systems.insert(0, CQmail(scratch, free_port(), wish.c_qmail))
+                if wish.postfix:
+                    systems.append(Postfix(scratch, free_port()))
+                names = [system.name for system in systems]
+                runs.append({system.name: run_once(system, workload, wish) for system in systems})
+        show(workload, names, runs)
+
+
+if __name__ == "__main__":
+    main()
