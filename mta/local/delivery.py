@@ -1,0 +1,101 @@
+"""Do what one line of a .qmail file says."""
+
+from __future__ import annotations
+
+import os
+
+from mta.local.dotqmail import MAILDIR, meaning
+from mta.mailbox import maildir, mbox
+from supervise.command import say
+from supervise.errors import TEMPORARY, Permanent, Temporary, reason
+from supervise.fd import chunks
+from supervise.program import execute, spawn
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from mta.local.environment import Envelope
+
+MESSAGE = 0  # the descriptor
+ENOUGH = 99  # exit code of a program: skip the lines that follow
+HARD = (64, 65, 70, 76, 77, 78, 100, 112)  # exit codes that bounce; 64 to 78 are those of sysexits.h
+
+
+def rewind() -> None:
+    """Go to the beginning of the message.
+
+    Raises:
+        Temporary: it is no file.
+    """
+    try:
+        os.lseek(MESSAGE, 0, os.SEEK_SET)
+    except OSError:
+        raise Temporary(b"Unable to rewind message. (#4.3.0)") from None
+
+
+def store(kind: bytes, path: bytes, envelope: Envelope) -> None:
+    """Deliver to the mbox or Maildir *path*.
+
+    Raises:
+        Temporary: it could not be done.
+    """
+    rewind()
+    head = envelope.return_path + envelope.delivered_to
+    if kind == MAILDIR:
+        maildir.deliver(meaning(path).rstrip(b"/") + b"/", head, MESSAGE)
+    else:
+        mbox.deliver(meaning(path), envelope.from_line + head, MESSAGE)
+
+
+def run(program: bytes) -> bool:
+    """Run *program* by sh with the message on 0, and wait for it; False: the lines that follow are not for us.
+
+    Raises:
+        Temporary, Permanent: it says so, in words of its own.
+    """
+    rewind()
+    try:
+        pid = spawn(lambda: shell(meaning(program)))
+    except OSError as error:
+        raise Temporary(b"Unable to fork: %s. (#4.3.0)" % reason(error)) from None
+    _, status = os.waitpid(pid, 0)
+    if not os.WIFEXITED(status):
+        raise Temporary(b"Aack, child crashed. (#4.3.0)")
+    code = os.WEXITSTATUS(status)
+    if code in HARD:
+        raise Permanent
+    if code not in (0, ENOUGH):
+        raise Temporary
+    return code != ENOUGH
+
+
+def shell(program: bytes) -> int:
+    """Become the shell that runs *program*; the exit code when there is no shell."""
+    try:
+        execute([b"/bin/sh", b"-c", program])
+    except OSError as error:
+        say(b"Unable to run /bin/sh: %s. (#4.3.0)" % reason(error))
+    return TEMPORARY
+
+
+def forward(recipients: list[bytes], sender: bytes, head: bytes) -> int:
+    """Send the message on, *head* before it, once for all *recipients*; the pid of who queued it.
+
+    Raises:
+        Temporary, Permanent: the queue does not take it.
+    """
+    from mta.queue.submit import Submission  # most deliveries go without it
+
+    rewind()
+    submission = Submission()
+    submission.write(head)
+    try:
+        for data in chunks(MESSAGE):
+            submission.write(data)
+    except OSError as error:
+        submission.abandon()
+        raise Temporary(b"Unable to read message: %s. (#4.3.0)" % reason(error)) from None
+    verdict = submission.send(sender, [meaning(recipient) for recipient in recipients])
+    if verdict:
+        trouble = Permanent if verdict.startswith(b"D") else Temporary
+        raise trouble(b"Unable to forward message: %s." % verdict[1:])
+    return submission.pid
