@@ -76,8 +76,13 @@ class Submission:
         return codes.TEXTS[codes.READ] if self.failed and not verdict else verdict
 
     def abandon(self) -> None:
-        """Forget the message: nothing will be queued, because an envelope without its end is refused."""
+        """Forget the message: nothing will be queued, because an envelope without its end is refused.
+
+        The program that QMAILQUEUE names is started even so: it hears of every message that began.
+        """
         self.kept.clear()
+        if b"QMAILQUEUE" in os.environb:
+            self._hand_on()
         self.failed = True
         if self.taker is not None:
             self.taker.end_message()
