@@ -137,8 +137,13 @@ class Supervised(System):
             "smtproutes": f"{SINK}:127.0.0.1:{self.sink_port}",
         }.items():
             write(control / name, text + "\n")
-        write(self.home / "alias" / ".qmail-box", f"{self.maildir}/\n")
-        make_maildir(self.maildir, "alias")
+        nobody = pwd.getpwnam("nobody")
+        box = f"=box:nobody:{nobody.pw_uid}:{nobody.pw_gid}:{self.scratch}:::\n.\n"
+        write(self.home / "users" / "assign", box)
+        subprocess.run(
+            [f"{self.home}/bin/qmail-newu"], env={"PATH": self.path(), "QMAILHOME": str(self.home)}, check=True
+        )
+        make_maildir(self.maildir, "nobody")
 
     def start(self) -> None:
         self.configure()
@@ -192,7 +197,8 @@ class CQmail(Supervised):
     def __init__(self, scratch: Path, sink_port: int, home: Path) -> None:
         super().__init__(scratch, sink_port)
         self.home, self.tools = home, f"{home}/bin"
-        self.saved = {file: file.read_bytes() for file in (home / "control").iterdir() if file.is_file()}
+        files = [file for name in ("control", "users") for file in (home / name).iterdir() if file.is_file()]
+        self.saved = {file: file.read_bytes() for file in files}
         smtpd = pwd.getpwnam("qmaild")
         logger = "#!/bin/sh\nexec setuidgid qmaill multilog t s1000000 n20 ./main\n"
         runs = {
@@ -217,6 +223,8 @@ class CQmail(Supervised):
 
     def stop(self) -> None:
         super().stop()
+        for name in ("assign", "cdb"):
+            (self.home / "users" / name).unlink()
         for file, content in self.saved.items():
             file.write_bytes(content)
 
