@@ -71,6 +71,10 @@ class Refused(Exception):
 def main(argv: Argv) -> int:
     if len(argv) < 2:
         raise Usage
+    import mta.local.getpw
+    import mta.local.local
+    import mta.queue.submit  # noqa: F401  # what our workers run: loaded once, here
+
     return Spawner(lambda request: deliver(request, argv[1])).serve()
 
 

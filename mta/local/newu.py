@@ -26,11 +26,12 @@ from mta.local.users import records
 from supervise.command import Argv, command
 from supervise.errors import Temporary
 from supervise.files import slurp
-from ucspi import cdb
 
 
 @command(b"qmail-newu")
 def main(argv: Argv) -> int:
+    from ucspi import cdb  # slow to import
+
     os.umask(0o33)
     try:
         os.chdir(home.home())
