@@ -15,7 +15,7 @@ at most once a second.  To take a service away, remove it from dir (NAME is usua
 and then stop it with `svc -dx`, its log too.
 
 supervise is looked for in PATH.  When that is ours, it runs in a fork of svscan, and needs
-about a megabyte.
+about one and a half megabytes of its own.
 
 svscan says on descriptor 2 what is wrong, and goes on.  It does not end by itself.  When it
 is killed, each supervise goes on, and so do the services; a new svscan finds their locks
@@ -48,6 +48,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from supervise.command import Command
+
 MOST = 1000  # services
 LONGEST = 255  # bytes of the name of a service with a log
 INTERVAL = 5.0  # seconds from one look at the folder to the next
@@ -77,9 +79,7 @@ def enter(folder: bytes) -> None:
 
 def load(argv: Argv) -> None:
     """Have in memory, once, what every supervise needs, in pages that they share with us."""
-    import setproctitle  # here, for it must move argv before the first fork
-
-    setproctitle.setproctitle(os.fsdecode(b" ".join(argv)))
+    take_title(argv)
     find(SUPERVISE)
     gc.collect()
     gc.freeze()
@@ -219,15 +219,16 @@ def start(place: bytes, fds: Mapping[int, int]) -> int:
     Args:
         fds: the end of the pipe that it gets.
     """
+    ours = find(SUPERVISE)  # here and not in the child, which would have to copy the pages that this touches
     try:
-        return spawn(lambda: become_supervise(place), fds)
+        return spawn(lambda: become_supervise(place, ours), fds)
     except OSError as error:
         warn(b"unable to fork for " + place, error)
         return 0
 
 
-def become_supervise(place: bytes) -> int:
-    """In the child: be, or become, the supervise for *place*."""
+def become_supervise(place: bytes, ours: Command | None) -> int:
+    """In the child: be *ours*, or become a foreign one, for *place*."""
     folder, name = os.path.split(place)
     argv = [SUPERVISE, name]
     try:
@@ -235,7 +236,6 @@ def become_supervise(place: bytes) -> int:
     except OSError as error:
         say(b"svscan: fatal: unable to switch to %s: %s" % (folder, reason(error)))
         return TEMPORARY
-    ours = find(SUPERVISE)
     if ours:
         take_title(argv)
         return follow(ours, argv)
