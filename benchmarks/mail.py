@@ -238,11 +238,14 @@ class Postfix(System):
         "error retry discard local virtual lmtp anvil scache"
     )
 
+    def __init__(self, scratch: Path, sink_port: int) -> None:
+        super().__init__(scratch, sink_port)
+        (self.scratch / "spool").mkdir()
+
     def start(self) -> None:
         config, user = self.scratch / "config", pwd.getpwnam("nobody")
         make_maildir(self.maildir, "nobody")
-        for folder in ("spool", "data"):
-            (self.scratch / folder).mkdir(exist_ok=True)
+        (self.scratch / "data").mkdir()
         shutil.chown(self.scratch / "data", "postfix")
         settings = {
             "compatibility_level": "3.6",
@@ -279,7 +282,10 @@ class Postfix(System):
             "defer": "- 0",
             "trace": "- 0",
         }
-        lines += [f"{s} unix n - n {single.get(s, '- -')} {kinds.get(s, s)}" for s in self.SERVICES.split()]
+        public = ("pickup", "cleanup", "qmgr", "flush", "showq")
+        for service in self.SERVICES.split():
+            private = "n" if service in public else "-"
+            lines.append(f"{service} unix {private} - n {single.get(service, '- -')} {kinds.get(service, service)}")
         write(config / "master.cf", "\n".join(lines) + "\n")
         subprocess.run(["postfix", "-c", config, "start"], check=True, capture_output=True)
         pid = int((self.scratch / "spool" / "pid" / "master.pid").read_text())
