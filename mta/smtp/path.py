@@ -53,19 +53,11 @@ def literal(address: bytes) -> str | None:
         return None
     host = host[:-1]
     if host[:5].lower() == b"ipv6:":
-        return ipv6(host[5:])
+        from ucspi import ip
+
+        return None if b"%" in host else ip.parse(host[5:])
     numbers = host.split(b".")
     if len(numbers) != 4 or not all(number.isdigit() for number in numbers):
         return None
     # as the original: a number wraps at 256, which its last eight digits decide
     return "%d.%d.%d.%d" % tuple(int(number[-8:]) % 256 for number in numbers)
-
-
-def ipv6(text: bytes) -> str | None:
-    """The IPv6 address *text* as `inet_ntop` writes it, or None when it is none."""
-    import socket
-
-    try:
-        return socket.inet_ntop(socket.AF_INET6, socket.inet_pton(socket.AF_INET6, text.decode("ascii")))
-    except (OSError, ValueError):
-        return None
