@@ -31,10 +31,11 @@ class Become(BaseException):
         path: where to look for the program, when the command has changed `PATH`
             and the original still looked in the old one.
         code: the exit code when the program cannot be run.
+        name: who wants it run, for the message then.
     """
 
-    def __init__(self, argv: Argv, path: bytes | None = None, code: int = TEMPORARY) -> None:
-        self.argv, self.path, self.code = argv, path, code
+    def __init__(self, argv: Argv, path: bytes | None = None, code: int = TEMPORARY, name: bytes = b"") -> None:
+        self.argv, self.path, self.code, self.name = argv, path, code, name
 
 
 class Command:

@@ -44,6 +44,7 @@ WORDS = {
     errno.EPROTO: b"protocol error",
     errno.EADDRINUSE: b"address already used",
     errno.EADDRNOTAVAIL: b"address not available",
+    errno.EAFNOSUPPORT: b"address family not supported",
     errno.ENETDOWN: b"network down",
     errno.ENETUNREACH: b"network unreachable",
     errno.ECONNABORTED: b"connection aborted",

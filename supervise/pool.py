@@ -18,6 +18,8 @@ somebody who is not trusted.
 
 from __future__ import annotations
 
+import array
+import errno
 import fcntl
 import gc
 import marshal
@@ -30,7 +32,7 @@ import struct
 import time
 
 from supervise.command import Become, say
-from supervise.errors import TEMPORARY
+from supervise.errors import TEMPORARY, Trouble
 from supervise.program import close_all_but, find, ordinary_signals, run
 
 TYPE_CHECKING = False
@@ -41,9 +43,10 @@ if TYPE_CHECKING:
 
 STATUS = struct.Struct("<I")
 LARGEST = 1 << 17  # bytes of a payload; an environment or a command line fits
-HIGH = 64  # a worker's own descriptors live from here up, out of the way of every job's
+HIGH = 64  # a worker's own descriptors live from here up, out of the way of every job's, where the limit allows
 GROWTH = 16 << 10  # KiB that a worker may grow by before it is replaced
 DESCRIPTORS = 8  # that one job may bring
+SIGNALS = [n for n in signal.valid_signals() if n < signal.SIGRTMIN and n not in (signal.SIGKILL, signal.SIGSTOP)]
 
 
 class Worker:
@@ -88,7 +91,8 @@ class Pool:
         self.resting: dict[Hashable, list[Worker]] = {}  # by key, the one used last at the end
         self.count = 0
         self.busy = 0
-        self.lost: list[Ended] = []
+        if signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN:  # inherited; the system would eat the wait statuses
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
     def fileno(self) -> int:
         return self.epoll.fileno()
@@ -116,7 +120,7 @@ class Pool:
         """
         message = marshal.dumps((tuple(fds), payload))
         if len(message) > LARGEST:
-            raise OSError(7, "Argument list too long")
+            raise OSError(errno.E2BIG, os.strerror(errno.E2BIG))
         resting = self.resting.get(key)
         while resting:
             worker = resting.pop()
@@ -141,15 +145,16 @@ class Pool:
 
     def _send(self, worker: Worker, message: bytes, fds: Mapping[int, int]) -> None:
         assert worker.channel is not None
-        socket.send_fds(worker.channel, [message], list(fds.values()))
+        attached = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds.values()))
+        worker.channel.sendmsg([message], [attached], socket.MSG_NOSIGNAL)
 
     def _fork(self, key: Hashable, prepare: Callable[[], object] | None) -> Worker:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        gc.freeze()
-        pid = os.fork()
-        if pid == 0:
-            _live(theirs, prepare, self.work)
-        theirs.close()
+        with theirs:
+            gc.freeze()
+            pid = os.fork()
+            if pid == 0:
+                _live(theirs, prepare, self.work)
         worker = Worker(pid, ours, key)
         self.watched[ours.fileno()] = worker
         self.epoll.register(ours.fileno(), select.EPOLLIN)
@@ -159,7 +164,7 @@ class Pool:
     # -- hearing of ends ---------------------------------------------------------------
     def ended(self) -> list[Ended]:
         """The jobs that ended since the last call; never blocks."""
-        ends, self.lost = self.lost, []
+        ends: list[Ended] = []
         for fd, _ in self.epoll.poll(0):
             worker = self.watched.get(fd)
             if worker is None:
@@ -265,15 +270,28 @@ def _live(channel: socket.socket, prepare: Callable[[], object] | None, work: Ca
     code = TEMPORARY
     try:
         ordinary_signals()
-        own = fcntl.fcntl(channel.detach(), fcntl.F_DUPFD_CLOEXEC, HIGH)
+        own = fcntl.fcntl(channel.detach(), fcntl.F_DUPFD_CLOEXEC, high())
         close_all_but({0, 1, 2, own})
         if prepare:
             prepare()
         code = _serve(socket.socket(fileno=own), Birth(own), work)
+    except Trouble as trouble:
+        say(b"worker: fatal: " + trouble.line)
+        code = trouble.code
     except BaseException as bug:  # nothing may unwind into the parent's code
         say(b"worker: bug: " + repr(bug).encode())
     finally:
-        os._exit(code)
+        os._exit(code & 0xFF)
+
+
+def high() -> int:
+    """The lowest number for a worker's own descriptors: `HIGH`, or less under a tight limit."""
+    return min(HIGH, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
+
+
+def lift(fd: int) -> int:
+    """A second descriptor for what *fd* is, out of the way."""
+    return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, high())
 
 
 class Birth:
@@ -283,35 +301,61 @@ class Birth:
         self.environment = dict(os.environb)
         self.umask = os.umask(0o77)
         os.umask(self.umask)
-        self.standard = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, HIGH) for fd in (0, 1, 2)]
-        self.folder = os.open(b".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        lifted = fcntl.fcntl(self.folder, fcntl.F_DUPFD_CLOEXEC, HIGH)
-        os.close(self.folder)
-        self.folder = lifted
-        self.own = {0, 1, 2, channel, self.folder, *self.standard}
+        self.signals = {number: signal.getsignal(number) for number in SIGNALS}
+        self.standard = [lift(fd) for fd in (0, 1, 2)]
+        self.folder = self._folder()
+        self.own = {0, 1, 2, channel, *self.standard} | ({self.folder} if self.folder is not None else set())
 
-    def again(self) -> None:
-        """Put everything back.
+    def _folder(self) -> int | None:
+        """The folder we stand in; None when we may not enter it, as somebody who was put here by root."""
+        try:
+            fd = os.open(b".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError:
+            return None
+        lifted = lift(fd)
+        os.close(fd)
+        return lifted
 
-        Raises:
-            OSError: something cannot be put back; the worker must not be used again.
-        """
+    def again(self) -> bool:
+        """Put everything back; False: it cannot be, and the worker must not be used again."""
+        try:
+            self._stop_signals()
+            for fd, saved in enumerate(self.standard):
+                os.dup2(saved, fd)
+            close_all_but(self.own)
+            os.umask(self.umask)
+            if self.folder is None:
+                return False
+            os.fchdir(self.folder)
+            self._restore_environment()
+        except OSError:
+            return False
+        return no_child_left()
+
+    def _stop_signals(self) -> None:
         signal.setitimer(signal.ITIMER_REAL, 0)
-        for number in HANDLED:
-            if callable(signal.getsignal(number)):
-                signal.signal(number, signal.SIG_DFL)
-        for fd, saved in enumerate(self.standard):
-            os.dup2(saved, fd)
-        close_all_but(self.own)
-        os.umask(self.umask)
-        os.fchdir(self.folder)
-        if os.environb.copy() != self.environment:
-            for name in [name for name in os.environb if name not in self.environment]:
-                del os.environb[name]
-            os.environb.update(self.environment)
+        signal.set_wakeup_fd(-1)
+        for number, action in self.signals.items():
+            if signal.getsignal(number) is not action:
+                signal.signal(number, action or signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+    def _restore_environment(self) -> None:
+        if os.environb.copy() == self.environment:
+            return
+        for name in [name for name in os.environb if name not in self.environment]:
+            del os.environb[name]
+        os.environb.update(self.environment)
 
 
-HANDLED = [n for n in signal.valid_signals() if n not in (signal.SIGKILL, signal.SIGSTOP)]
+def no_child_left() -> bool:
+    """Bury the children that a job left; False when one of them still lives."""
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    except ChildProcessError:
+        return True
+    return False
 
 
 def _serve(channel: socket.socket, birth: Birth, work: Callable[[bytes], int]) -> int:
@@ -326,18 +370,21 @@ def _serve(channel: socket.socket, birth: Birth, work: Callable[[bytes], int]) -
         _take(dict(zip(targets, attached, strict=True)))
         try:
             code = work(payload)
-        except Become as change:  # used up; whoever waits for us waits for what we become
-            return run(change.argv, change.path)
-        birth.again()
+        except Become as change:  # used up; who waits for us waits for what we become
+            return run(change.argv, change.path, change.name, change.code)
+        reusable = birth.again()
         grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - start
-        if grown > GROWTH:
+        if not reusable or grown > GROWTH:
             return code
-        channel.send(STATUS.pack(code << 8))
+        try:
+            channel.send(STATUS.pack((code & 0xFF) << 8), socket.MSG_NOSIGNAL)
+        except OSError:  # the parent is gone
+            return code
 
 
 def _take(fds: dict[int, int]) -> None:
     """Move the descriptors that came with a job to where it expects them."""
-    lifted = {want: fcntl.fcntl(have, fcntl.F_DUPFD_CLOEXEC, HIGH) for want, have in fds.items()}
+    lifted = {want: lift(have) for want, have in fds.items()}
     for have in fds.values():
         os.close(have)
     for want, have in lifted.items():
@@ -348,10 +395,17 @@ def _take(fds: dict[int, int]) -> None:
 def run_again(argv: Argv, path: bytes | None = None) -> int:
     """Run *argv* in a worker: here, if it is ours and may run again in one process, else by becoming it.
 
+    What it becomes itself is treated alike, so a chain such as `rblsmtpd qmail-smtpd`
+    does not use the worker up.
+
     Raises:
         Become: the worker is used up.
     """
-    command = find(argv[0], path)
-    if command is None or not command.again:
-        raise Become(argv, path)
-    return command(argv)
+    following = Become(argv, path)
+    while (command := find(following.argv[0], following.path)) and command.again:
+        try:
+            return command(following.argv)
+        except Become as change:
+            following = change
+            following.name = command.name
+    raise following

@@ -1,0 +1,192 @@
+"""One connection, as a worker serves it.
+
+The order is that of the original and can be seen from outside: socket options, the banner,
+the names of both ends, the remote user, the rules, the log line, the program.
+"""
+
+from __future__ import annotations
+
+import marshal
+import os
+import socket
+
+from setproctitle import setproctitle
+
+from supervise.command import say
+from supervise.errors import PERMANENT, TEMPORARY, Temporary
+from supervise.pool import run_again
+from supervise.program import DEFAULT_PATH, execute, find
+from ucspi import dns, ip
+from ucspi.cdb import Cdb
+from ucspi.environ import End, put, shown_ip, variables
+from ucspi.ident import remote_user
+from ucspi.rules import rules
+from ucspi.tcp.settings import ALL, ERRORS, Settings
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ucspi.environ import Variable
+
+DROP = b"tcpserver: warning: dropping connection, "
+DENIED = PERMANENT
+IDLE = "tcpserver: idle worker"
+LONGEST = 100  # characters of a name in the log
+# A log line has its fields between colons and blanks; some loggers do not like a percent sign.
+VISIBLE = bytes(c if 33 <= c <= 126 and c not in b":%" else ord("?") for c in range(256))
+
+
+class Server:
+    """What a worker knows of the server; called for each connection, which is on descriptors 0 and 1."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    def __call__(self, payload: bytes) -> int:
+        try:
+            return self.serve(End(*marshal.loads(payload)))
+        except Temporary as trouble:
+            self.warn(trouble.line)
+            return TEMPORARY
+
+    def serve(self, remote: End) -> int:
+        """Serve the connection with *remote*; the exit code.
+
+        Raises:
+            Temporary: it must be dropped, and why.
+            Become: the worker is to become the program.
+        """
+        settings = self.settings
+        if settings.verbosity >= ALL:
+            say(b"tcpserver: pid %d from %s" % (os.getpid(), shown_ip(remote.ip, settings.as_ipv6).encode()))
+        local = prepare(remote, settings)
+        if settings.local_host is None:
+            local.host = find_name(local)
+        else:
+            local.host = settings.local_host
+        if settings.look_up:
+            remote.host = find_name(remote, settings.paranoid)
+        info = find_user(local, remote, settings.patience) if settings.identify else None
+        allowed, changes = self.decide(remote, info)
+        if settings.verbosity >= ALL:
+            self.log(b"ok" if allowed else b"deny", local, remote, info)
+        if not allowed:
+            return DENIED
+        path = os.environb.get(b"PATH", DEFAULT_PATH)  # as the original: rules do not change where we look
+        put(variables(local, remote, info, settings.as_ipv6))
+        put(changes)
+        return self.run(path)
+
+    def decide(self, remote: End, info: bytes | None) -> tuple[bool, list[Variable]]:
+        """Whether the rules allow the connection, and the variables that they set.
+
+        Raises:
+            Temporary: they cannot be read.
+        """
+        settings = self.settings
+        if settings.rules is None:
+            return True, []
+        cdb = Cdb.open(settings.rules)
+        if cdb is None:
+            if settings.rules_may_miss:
+                return True, []
+            raise Temporary(b"unable to read " + settings.rules + b": file does not exist")
+        try:
+            allowed, changes = rules.decide(cdb, shown_ip(remote.ip, settings.as_ipv6).encode(), remote.host, info)
+        finally:
+            cdb.close()
+        return allowed, [*changes]
+
+    def run(self, path: bytes) -> int:
+        """Run the program, looked for along *path*; the exit code if it left this process as it was.
+
+        Raises:
+            Temporary: it cannot be run.
+            Become: it is ours, but may not run twice in one process.
+        """
+        program = self.settings.program
+        if find(program[0], path) is None:
+            try:
+                execute(program, path)
+            except OSError as error:
+                raise Temporary(b"unable to run " + program[0], error) from None
+        setproctitle(os.fsdecode(b" ".join(program)))
+        code = run_again(program, path)
+        setproctitle(IDLE)
+        return code
+
+    def log(self, verdict: bytes, local: End, remote: End, info: bytes | None) -> None:
+        """Say that a connection is accepted or denied."""
+        here, there = (
+            b"%s:%s:" % (visible(end.host), log_ip(end.ip, self.settings.as_ipv6)) for end in (local, remote)
+        )
+        here += b"%d" % local.port
+        there += b"%s:%d" % (visible(info), remote.port)
+        say(b"tcpserver: %s %d %s %s" % (verdict, os.getpid(), here, there))
+
+    def warn(self, line: bytes) -> None:
+        """Say why the connection is dropped, unless we are to be quiet."""
+        if self.settings.verbosity >= ERRORS:
+            say(DROP + line)
+
+
+def prepare(remote: End, settings: Settings) -> End:
+    """Set the socket up, send the banner; our end of the connection.
+
+    Raises:
+        Temporary: the other side is gone already.
+    """
+    connection = socket.socket(ip.family(remote.ip), socket.SOCK_STREAM, 0, 0)
+    try:
+        if not settings.route:
+            forget_route(connection)
+        if not settings.delay:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if settings.banner:
+            try:
+                connection.sendall(settings.banner, socket.MSG_NOSIGNAL)
+            except OSError as error:
+                raise Temporary(b"unable to print banner", error) from None
+        try:
+            return End.of(connection.getsockname())
+        except OSError as error:
+            raise Temporary(b"unable to get local address", error) from None
+    finally:
+        connection.detach()
+
+
+def forget_route(connection: socket.socket) -> None:
+    """Send packets along the ordinary route, whatever route the other side asked for."""
+    try:
+        connection.setsockopt(socket.IPPROTO_IP, socket.IP_OPTIONS, None, 0)
+    except OSError:  # an IPv6 socket has none
+        pass
+
+
+def find_name(end: End, paranoid: bool = False) -> bytes | None:
+    """The name of *end*, or None; if *paranoid*, only one that has the address of *end* as its own."""
+    address = ip.plain(end.ip)
+    try:
+        host = dns.name_of(address)
+        if host and paranoid and address not in dns.addresses(host, (6 if ":" in address else 4,)):
+            return None
+    except Temporary:
+        return None
+    return host
+
+
+def find_user(local: End, remote: End, patience: int) -> bytes | None:
+    """Who opened the connection at *remote*, cut where a C string would end; None when nobody tells."""
+    user = remote_user(local, remote, patience)
+    return None if user is None else user.split(b"\0", 1)[0]
+
+
+def visible(name: bytes | None) -> bytes:
+    """*name* as the log shows it: what others chose must neither break a line nor look like another field."""
+    if not name:
+        return b""
+    return name[:LONGEST].translate(VISIBLE) + (b"..." if len(name) > LONGEST else b"")
+
+
+def log_ip(address: str, as_ipv6: bool) -> bytes:
+    """*address* as its socket has it, so that a log shows what kind of socket it was."""
+    return (ip.mapped(address) if as_ipv6 else address).encode()

@@ -1,0 +1,202 @@
+"""tcpserver - accept TCP connections and run a program for each
+
+Usage: tcpserver [-146UXpPhHrRoOdDqQv] [-c limit] [-C limit] [-x rules.cdb] [-B banner] [-g gid] [-u uid] [-b backlog]
+    [-l localname] [-t timeout] [-I interface] host port program
+
+tcpserver waits for connections to host and port.  For each it runs program, which is a
+program and its arguments, with the connection on descriptors 0 and 1.
+
+host is an address; or a name, whose first address is taken; or 0, all IPv4 addresses of
+this machine; or ::, all addresses of both families.  port is a number or the name of a
+service; 0 means any free port.
+
+A program of this system that can serve one connection after another in one process does
+so; any other is started afresh for each connection.  Both get the same environment,
+descriptors and folder, and nothing of the connection before.
+
+tcpserver exits when it receives TERM.  Connections that are being served go on.
+
+Listening:
+    -c limit      serve no more than limit connections at once; more wait (default: 40)
+    -C limit      serve no more than limit connections of one address at once; more are closed at once
+                  (default: as many as -c allows)
+    -b backlog    how many connections the system may keep waiting (default: 20)
+    -g gid, -u uid
+                  become this group and this user, both numbers, once we listen
+    -U            the same with the numbers in the environment variables UID and GID
+    -1            print the port to descriptor 1, once we listen
+    -4            use IPv4 only
+    -I interface  the interface of a link-local IPv6 address
+    -o            leave IP options alone
+    -O            forget the source route that a client asks for (default)
+    -d            delay small packets when the other side is slow (default)
+    -D            never delay
+
+Rules and banner:
+    -x rules.cdb  follow the rules compiled into rules.cdb by tcprules; the file is read for
+                  each connection, so that new rules need no restart
+    -X            let everybody in when there is no rules.cdb
+    -B banner     write banner to each connection at once, before names and rules are looked up
+
+Gathering facts:
+    -h            look up TCPREMOTEHOST (default)
+    -H            do not
+    -p            paranoid: look up the addresses of TCPREMOTEHOST and unset it if none is TCPREMOTEIP
+    -P            not paranoid (default)
+    -l localname  do not look up TCPLOCALHOST; it is localname
+    -r            ask the remote machine for TCPREMOTEINFO (default)
+    -R            do not
+    -t timeout    give TCPREMOTEINFO up after this many seconds (default: 26)
+    -6            show IPv4 connections as IPv6 ones: PROTO is TCP6, addresses begin with ::ffff:
+
+Messages:
+    -q            print nothing
+    -Q            print error messages (default)
+    -v            print everything: each connection with its start, its two ends, its wait status
+
+Environment:
+    PROTO, TCPLOCALIP, TCPLOCALPORT, TCPLOCALHOST, TCPREMOTEIP, TCPREMOTEPORT, TCPREMOTEHOST, TCPREMOTEINFO
+                  set for program, as well as TCP6LOCALIP and so on; what is unknown is unset
+    UID, GID      for -U
+    DNSCACHEIP    which DNS caches to ask instead of those in /etc/resolv.conf
+
+Exit status:
+    0    TERM came
+    100  wrong usage
+    111  we cannot listen, or may not become uid and gid
+
+See also: tcprules, tcprulescheck, rblsmtpd, tcpclient, envuidgid, softlimit
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+
+from setproctitle import setproctitle
+
+from supervise.command import Argv, command
+from supervise.errors import Temporary, Trouble
+from supervise.program import find
+from ucspi import dns, ip
+from ucspi.tcp.acceptor import Acceptor
+from ucspi.tcp.settings import QUIET, Settings, interface_number
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TypeVar
+
+    Result = TypeVar("Result")
+
+USAGE = (
+    b"[ -146UXpPhHrRoOdDqQv ] [ -c limit ] [ -C limit ] [ -x rules.cdb ] [ -B banner ] [ -g gid ] [ -u uid ]"
+    b" [ -b backlog ] [ -l localname ] [ -t timeout ] [ -I interface ] host port program"
+)
+
+
+@command(b"tcpserver", USAGE)
+def main(argv: Argv) -> int:
+    settings, words = Settings.read(argv)
+    setproctitle(os.fsdecode(b" ".join(argv)))
+    try:
+        settings.take(words)
+        listening = listen(settings)
+        load(settings)
+        become(settings)
+        give_away_standard(listening, settings.print_port)
+        return Acceptor(listening, settings).serve()
+    except Trouble as trouble:
+        if settings.verbosity == QUIET:
+            return trouble.code
+        raise
+
+
+def step(what: bytes, call: Callable[[], Result]) -> Result:
+    """The result of *call*; if it fails, we are *what*."""
+    try:
+        return call()
+    except OSError as error:
+        raise Temporary(what, error) from None
+
+
+def listen(settings: Settings) -> socket.socket:
+    """The socket that we accept from.
+
+    Raises:
+        Temporary: we cannot listen there.
+    """
+    port = ip.port_number(settings.port)
+    if port is None:
+        raise Temporary(b"unable to figure out port number for " + settings.port)
+    host = find_address(settings)
+    family = ip.family(host)
+    listening = step(b"unable to create socket", lambda: socket.socket(family, socket.SOCK_STREAM))
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    place: tuple[str, int] | tuple[str, int, int, int] = (host, port)
+    if family == socket.AF_INET6:
+        listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)  # :: is for both families
+        bare, _, interface = host.partition("%")
+        place = (bare, port, 0, interface_number(os.fsencode(interface)) if interface else settings.interface)
+    step(b"unable to bind", lambda: listening.bind(place))
+    step(b"unable to listen", lambda: listening.listen(settings.backlog))
+    listening.setblocking(False)
+    return listening
+
+
+def find_address(settings: Settings) -> str:
+    """The address to listen to.
+
+    Raises:
+        Temporary: the host has none, or we cannot find it out.
+    """
+    host = settings.host
+    literal = "0.0.0.0" if host in (b"", b"0") else ip.parse(host)
+    if literal is None:
+        try:
+            found = dns.addresses(host, (4,) if settings.only_ipv4 else (4, 6), search=True)
+        except Temporary:
+            raise Temporary(b"temporarily unable to figure out IP address for " + host) from None
+        if not found:
+            raise Temporary(b"no IP address for " + host)
+        return found[0]
+    if settings.only_ipv4 and ":" in literal:
+        if literal == "::":
+            return "0.0.0.0"
+        raise Temporary(b"unable to bind", OSError(errno.EAFNOSUPPORT, os.strerror(errno.EAFNOSUPPORT)))
+    return literal
+
+
+def load(settings: Settings) -> None:
+    """Import what the workers will need, so that they share it."""
+    for word in settings.program:  # a program may run another one, as rblsmtpd does
+        if b"/" not in word and not word.startswith(b"-"):
+            find(word)
+    find(settings.program[0])
+    if settings.needs_dns:
+        dns.load()
+
+
+def become(settings: Settings) -> None:
+    """Take on the group and the user that we were told to.
+
+    Raises:
+        Temporary: we may not.
+    """
+    if settings.gid:
+        step(b"unable to set gid", lambda: os.setgroups([settings.gid]))
+        step(b"unable to set gid", lambda: os.setgid(settings.gid))
+    if settings.uid:
+        step(b"unable to set uid", lambda: os.setuid(settings.uid))
+
+
+def give_away_standard(listening: socket.socket, print_port: bool) -> None:
+    """Let go of descriptors 0 and 1, after the port has been printed if that is wanted."""
+    if print_port:
+        os.write(1, b"%d\n" % listening.getsockname()[1])
+    nothing = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
+    os.dup2(nothing, 0)
+    os.dup2(nothing, 1)
+    if nothing > 2:
+        os.close(nothing)
