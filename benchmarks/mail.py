@@ -285,7 +285,10 @@ class Postfix(System):
         public = ("pickup", "cleanup", "qmgr", "flush", "showq")
         for service in self.SERVICES.split():
             private = "n" if service in public else "-"
-            lines.append(f"{service} unix {private} - n {single.get(service, '- -')} {kinds.get(service, service)}")
+            unprivileged = "n" if service in ("local", "virtual") else "-"
+            lines.append(
+                f"{service} unix {private} {unprivileged} n {single.get(service, '- -')} {kinds.get(service, service)}"
+            )
         write(config / "master.cf", "\n".join(lines) + "\n")
         subprocess.run(["postfix", "-c", config, "start"], check=True, capture_output=True)
         pid = int((self.scratch / "spool" / "pid" / "master.pid").read_text())
