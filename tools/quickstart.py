@@ -53,7 +53,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--host", default="mail.example", help="the host's name in mail addresses (default: mail.example)"
     )
-    wish = parser.parse_args()
+    wish = parser.parse_intermixed_args()
     wish.home = wish.home or default_home(wish.top)
     return wish
 
