@@ -11,6 +11,8 @@ import os
 import socket
 import struct
 
+from ucspi.ip import family
+
 
 def connect(address: str, port: int, seconds: int) -> socket.socket:
     """A connection to *port* of *address* (IPv4 or IPv6, as text).
@@ -19,7 +21,7 @@ def connect(address: str, port: int, seconds: int) -> socket.socket:
         TimeoutError: nothing answered within *seconds* (at least one), or within the kernel's own patience.
         OSError: somebody or something refused.
     """
-    connection = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
+    connection = socket.socket(family(address), socket.SOCK_STREAM)
     try:
         limit(connection, seconds)
         connection.connect((address, port))

@@ -25,7 +25,7 @@ import socket
 
 from mta import control
 from supervise.errors import Permanent, Temporary
-from ucspi import dns
+from ucspi import dns, ip
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -167,15 +167,7 @@ def literal(host: bytes) -> str | None:
         host = host[1:-1]
         if host[:5].lower() == b"ipv6:":
             host = host[5:]
-    fields = host.split(b".")
-    if len(fields) == 4 and all(field.isdigit() and len(field) <= 3 and int(field) < 256 for field in fields):
-        return "%d.%d.%d.%d" % tuple(map(int, fields))
-    if b":" not in host:
-        return None
-    try:
-        return socket.inet_ntop(socket.AF_INET6, socket.inet_pton(socket.AF_INET6, os.fsdecode(host)))
-    except (OSError, ValueError):
-        return None
+    return None if b"%" in host else ip.parse(host)  # an address in mail knows nothing of our interfaces
 
 
 def own_addresses() -> set[bytes]:
@@ -184,12 +176,10 @@ def own_addresses() -> set[bytes]:
 
     families = socket.AF_INET, socket.AF_INET6
     found = [entry for entries in psutil.net_if_addrs().values() for entry in entries if entry.family in families]
-    return {packed(entry.address.partition("%")[0]) for entry in found} | {packed("0.0.0.0"), packed("::")}
+    return {packed(entry.address) for entry in found} | {packed("0.0.0.0"), packed("::")}
 
 
 def packed(address: str) -> bytes:
-    """*address* in 4 or 16 bytes; an IPv4 address that is dressed as IPv6 is one of IPv4."""
-    if ":" not in address:
-        return socket.inet_pton(socket.AF_INET, address)
-    packed = socket.inet_pton(socket.AF_INET6, address)
-    return packed[12:] if packed[:12] == bytes(10) + b"\xff\xff" else packed
+    """*address* in 4 or 16 bytes, whatever its interface; an IPv4 address that is dressed as IPv6 is one of IPv4."""
+    address = ip.plain(address.partition("%")[0])
+    return socket.inet_pton(ip.family(address), address)
