@@ -61,8 +61,14 @@ def program(name: bytes) -> bytes:
 
 
 def plain() -> bool:
-    """Whether this instance is a plain user's: we are not root and so are nobody else either."""
-    return os.geteuid() != 0
+    """Whether this instance is a plain user's: we are not root, and the queue does not belong to qmailq."""
+    if os.geteuid() == 0:
+        return False
+    owner = find_account(b"qmailq")
+    try:
+        return owner is None or os.stat(path(b"queue")).st_uid != owner.pw_uid
+    except OSError:  # no queue yet, or none that we may see
+        return True
 
 
 def account(role: bytes) -> Account:
