@@ -52,10 +52,10 @@ SIGNALS = [n for n in signal.valid_signals() if n < signal.SIGRTMIN and n not in
 class Worker:
     """What the parent knows of one worker."""
 
-    __slots__ = ("channel", "idle_since", "job", "jobs", "key", "pid")
+    __slots__ = ("channel", "idle_since", "job", "jobs", "key", "pid", "pidfd")
 
-    def __init__(self, pid: int, channel: socket.socket, key: Hashable) -> None:
-        self.pid, self.key = pid, key
+    def __init__(self, pid: int, pidfd: int, channel: socket.socket, key: Hashable) -> None:
+        self.pid, self.pidfd, self.key = pid, pidfd, key
         self.channel: socket.socket | None = channel  # None: it has become another program, or is going
         self.job: object = None
         self.jobs = 0
@@ -87,7 +87,7 @@ class Pool:
     def __init__(self, work: Callable[[bytes], int], limit: int = 100, idle: float = 30.0, jobs: int = 1000) -> None:
         self.work, self.limit, self.idle, self.most_jobs = work, limit, idle, jobs
         self.epoll = select.epoll()
-        self.watched: dict[int, Worker] = {}  # by channel or pidfd
+        self.watched: dict[int, Worker] = {}  # by channel and by pidfd
         self.resting: dict[Hashable, list[Worker]] = {}  # by key, the one used last at the end
         self.count = 0
         self.busy = 0
@@ -127,7 +127,7 @@ class Pool:
             try:
                 self._send(worker, message, fds)
             except OSError:  # it died while idle
-                self._forget_channel(worker)
+                self._part_with(worker)
                 continue
             break
         else:
@@ -137,7 +137,7 @@ class Pool:
             try:
                 self._send(worker, message, fds)
             except OSError:  # without the job it ends as if all were well, so nothing may be read from its status
-                self._forget_channel(worker)
+                self._part_with(worker)
                 raise
         worker.job = job if job is not None else worker
         self.busy += 1
@@ -155,9 +155,16 @@ class Pool:
             pid = os.fork()
             if pid == 0:
                 _live(theirs, prepare, self.work)
-        worker = Worker(pid, ours, key)
-        self.watched[ours.fileno()] = worker
-        self.epoll.register(ours.fileno(), select.EPOLLIN)
+        try:
+            pidfd = os.pidfd_open(pid)
+        except OSError:
+            ours.close()  # which ends it
+            os.waitpid(pid, 0)
+            raise
+        worker = Worker(pid, pidfd, ours, key)
+        for fd in ours.fileno(), pidfd:
+            self.watched[fd] = worker
+            self.epoll.register(fd, select.EPOLLIN)
         self.count += 1
         return worker
 
@@ -167,22 +174,23 @@ class Pool:
         ends: list[Ended] = []
         for fd, _ in self.epoll.poll(0):
             worker = self.watched.get(fd)
-            if worker is None:
-                continue
-            if worker.channel is None or worker.channel.fileno() != fd:
-                ends += self._reap(worker, fd)
-                continue
-            try:
-                answer = worker.channel.recv(16, socket.MSG_DONTWAIT)
-            except BlockingIOError:
-                continue
-            except OSError:
-                answer = b""
-            if len(answer) == STATUS.size and worker.job is not None:
-                ends.append(self._done(worker, STATUS.unpack(answer)[0]))
-            else:  # dead, or another program by now
-                self._forget_channel(worker)
+            if worker is not None:
+                ends += self._bury(worker) if fd == worker.pidfd else self._hear(worker)
         return ends
+
+    def _hear(self, worker: Worker) -> list[Ended]:
+        """What *worker* says on its channel: the end of its job, or that it says no more."""
+        assert worker.channel is not None
+        try:
+            answer = worker.channel.recv(16, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return []
+        except OSError:
+            answer = b""
+        if len(answer) == STATUS.size and worker.job is not None:
+            return [self._done(worker, STATUS.unpack(answer)[0])]
+        self._part_with(worker)  # dead, or another program by now, or out of its mind
+        return []
 
     def _done(self, worker: Worker, status: int) -> Ended:
         end = Ended(worker.job, worker.pid, status)
@@ -190,14 +198,14 @@ class Pool:
         worker.jobs += 1
         self.busy -= 1
         if worker.jobs >= self.most_jobs:
-            self._forget_channel(worker)
+            self._part_with(worker)
         else:
             worker.idle_since = time.monotonic()
             self.resting.setdefault(worker.key, []).append(worker)
         return end
 
-    def _forget_channel(self, worker: Worker) -> None:
-        """No more jobs for *worker*: close its channel, which ends it when idle, and watch for its death."""
+    def _part_with(self, worker: Worker) -> None:
+        """No more jobs for *worker*: close its channel, which ends it when it is idle."""
         channel = worker.channel
         if channel is None:
             return
@@ -205,28 +213,28 @@ class Pool:
         resting = self.resting.get(worker.key, [])
         if worker in resting:
             resting.remove(worker)
-        del self.watched[channel.fileno()]
-        self.epoll.unregister(channel.fileno())
+        self._forget(channel.fileno())
         channel.close()
-        pidfd = os.pidfd_open(worker.pid)
-        self.watched[pidfd] = worker
-        self.epoll.register(pidfd, select.EPOLLIN)
 
-    def _reap(self, worker: Worker, pidfd: int) -> list[Ended]:
-        try:
-            pid, status = os.waitpid(worker.pid, os.WNOHANG)
-        except ChildProcessError:  # somebody else reaped it
-            pid, status = worker.pid, TEMPORARY << 8
-        if not pid:
-            return []
-        self.epoll.unregister(pidfd)
-        os.close(pidfd)
-        del self.watched[pidfd]
+    def _bury(self, worker: Worker) -> list[Ended]:
+        """*worker* is dead: its last words, or what the system says of its end, if it was at work."""
+        ends = self._hear(worker) if worker.channel and worker.job is not None else []
+        self._part_with(worker)
+        self._forget(worker.pidfd)
+        os.close(worker.pidfd)
         self.count -= 1
+        try:
+            status = os.waitpid(worker.pid, 0)[1]
+        except ChildProcessError:  # somebody else has buried it
+            status = TEMPORARY << 8
         if worker.job is None:
-            return []
+            return ends
         self.busy -= 1
         return [Ended(worker.job, worker.pid, status)]
+
+    def _forget(self, fd: int) -> None:
+        del self.watched[fd]
+        self.epoll.unregister(fd)
 
     # -- shrinking -----------------------------------------------------------------------
     def rest(self) -> float | None:
@@ -235,7 +243,7 @@ class Pool:
         soonest: float | None = None
         for key, resting in list(self.resting.items()):
             while resting and resting[0].idle_since + self.idle <= now:
-                self._forget_channel(resting[0])
+                self._part_with(resting[0])
             if not resting:
                 del self.resting[key]
             else:
@@ -246,20 +254,20 @@ class Pool:
     def _let_go_oldest(self) -> None:
         oldest = min((r[0] for r in self.resting.values() if r), key=lambda w: w.idle_since, default=None)
         if oldest:
-            self._forget_channel(oldest)
+            self._part_with(oldest)
 
     def dismiss(self) -> None:
         """Let every idle worker go; those at work go when their job is over."""
         for resting in list(self.resting.values()):
             while resting:
-                self._forget_channel(resting[-1])
+                self._part_with(resting[-1])
         self.most_jobs = 0
 
     def kill(self, number: int = signal.SIGTERM) -> None:
         """Send a signal to every worker that is at work."""
-        for worker in self.watched.values():
-            if worker.job is not None:
-                os.kill(worker.pid, number)
+        for fd, worker in self.watched.items():
+            if fd == worker.pidfd and worker.job is not None:
+                signal.pidfd_send_signal(worker.pidfd, number)
 
 
 # -- the worker's side ---------------------------------------------------------------------
