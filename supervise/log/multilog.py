@@ -114,6 +114,8 @@ class Logger:
         self.stamping = bool(words) and words[0].startswith(b"t")
         self.actions: list[Pattern | LogDir | Callable[[bytes], object]] = list(actions(words))
         self.logs = [action for action in self.actions if isinstance(action, LogDir)]
+        # Two that write to descriptor 2 take turns with every line.
+        self.interleaved = self.actions.count(show) > 1
         self.begun = b""  # of a line of which less than SEEN bytes have come
         self.followers: list[LogDir] | None = None  # where the rest of a longer one goes
 
@@ -133,10 +135,15 @@ class Logger:
 
     def stretch(self, text: bytes, at: int) -> int:
         """How far *text* can be taken at once: as far as all logs have room for it surely, or a block."""
-        room = min((log.room() for log in self.logs), default=len(text) * STAMP + SEEN) - len(self.begun)
         size = len(text) - at
-        while size > BLOCK and size + self.stamping * STAMP * (text.count(b"\n", at, at + size) + 1) > room:
-            size = max(BLOCK, size // 2 // BLOCK * BLOCK)
+        room = min((log.room() for log in self.logs), default=size * STAMP) - len(self.begun) - STAMP
+        if size > room:
+            size = max(BLOCK, room // BLOCK * BLOCK)
+        while size > BLOCK:
+            need = size + STAMP * text.count(b"\n", at, at + size) if self.stamping else size
+            if need <= room:
+                break
+            size = max(BLOCK, size * room // need // BLOCK * BLOCK)
         return at + size
 
     def take_stretch(self, text: bytes, stamp: bytes) -> None:
@@ -151,7 +158,8 @@ class Logger:
         end = text.rfind(b"\n") + 1
         if end:
             lines = (self.begun or stamp) + text[: end - 1].replace(b"\n", b"\n" + stamp) + b"\n"
-            self.act(Selection(lines))
+            for some in one_by_one(lines) if self.interleaved else (lines,):
+                self.act(Selection(some))
             self.begun = b""
         if end < len(text):
             self.begun = (self.begun or stamp) + text[end:]
@@ -221,6 +229,11 @@ def actions(words: list[bytes]) -> Iterator[Pattern | LogDir | Callable[[bytes],
     os.close(here)
 
 
+def one_by_one(lines: bytes) -> list[bytes]:
+    """The lines in *lines*, each with its line end, which is nothing but a line feed."""
+    return [line + b"\n" for line in lines[:-1].split(b"\n")]
+
+
 def number(digits: bytes) -> int:
     """The number that *digits* begins with, 0 without any; as the original, other words are not refused."""
     count = len(digits) - len(digits.lstrip(b"0123456789"))
@@ -230,8 +243,7 @@ def number(digits: bytes) -> int:
 def show(text: bytes) -> None:
     """Write lines to descriptor 2, what there is to see of them."""
     if len(text) > SHOWN:
-        lines = text[:-1].split(b"\n")
-        text = b"".join(line + b"\n" if len(line) <= SHOWN else line[:SHOWN] + b"...\n" for line in lines)
+        text = b"".join(line if len(line) <= SHOWN + 1 else line[:SHOWN] + b"...\n" for line in one_by_one(text))
     try:
         write_all(2, text)
     except OSError:  # nobody left to hear it
