@@ -63,3 +63,10 @@ class Spawning:
             self.heard += more
         number, (text, self.heard) = self.heard[0], self.heard[1:].split(b"\0", 1)
         return number, text
+
+    def deliver(self, recipient: bytes, sender: bytes = b"sue@x.y", file: bytes = b"0/1", number: int = 7) -> bytes:
+        """Ask for one delivery and wait for its report."""
+        self.ask(number, file, sender, recipient)
+        answered, text = self.report()
+        assert answered == number
+        return text
