@@ -24,15 +24,13 @@ import io
 import os
 import struct
 
-import cdblib
-
 from supervise.errors import Temporary
 from supervise.fd import write_all
 from supervise.files import announced
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 HEADER = 2048
 PAIR = struct.Struct("<II")
@@ -43,9 +41,12 @@ SCANNED = 1 << 18  # bytes of a file that are looked through in less time than a
 class Cdb:
     """A cdb open for reading."""
 
-    __slots__ = ("fd", "header", "path", "size")
+    __slots__ = ("fd", "hash", "header", "path", "size")
 
     def __init__(self, fd: int, path: bytes) -> None:
+        from cdblib import djb_hash  # not for those who have no cdb to read
+
+        self.hash: Callable[[bytes], int] = djb_hash
         self.fd, self.path = fd, path
         self.size = os.fstat(fd).st_size
         self.header = self.read(HEADER, 0)
@@ -75,7 +76,7 @@ class Cdb:
         Raises:
             Temporary: the file cannot be read, or is damaged.
         """
-        wanted: int = cdblib.djb_hash(key)
+        wanted = self.hash(key)
         table, count = PAIR.unpack_from(self.header, (wanted & 255) * 8)
         if not count:
             return None
@@ -98,7 +99,7 @@ class Cdb:
     def mentions(self, text: bytes) -> bool:
         """False: no record contains *text*, so a search for keys that do is not worth while."""
         end, _ = PAIR.unpack_from(self.header)  # the first table follows the records
-        return end > SCANNED or text in self.read(max(end - HEADER, 0), HEADER)
+        return not HEADER <= end <= SCANNED or text in self.read(end - HEADER, HEADER)
 
     def read(self, size: int, position: int) -> bytes:
         """The *size* bytes at *position*, no fewer.
@@ -120,15 +121,8 @@ class Cdb:
         os.close(self.fd)
 
 
-class Writer(cdblib.Writer):  # type: ignore[misc]  # the library has no types
-    """pure-cdb's writer, which takes a slot with the hash 0 for a free one and would lose its record."""
-
-    def hash_key(self, key: bytes) -> tuple[bytes, int]:
-        return key, Hash(cdblib.djb_hash(key))
-
-
 class Hash(int):
-    """A hash, which is never false."""
+    """A hash that is never false: pure-cdb takes a slot with a false one for a free one, and would lose its record."""
 
     def __bool__(self) -> bool:
         return True
@@ -145,9 +139,12 @@ def write(name: bytes, draft: bytes, records: Iterable[tuple[bytes, bytes]], mod
         OSError: *draft* cannot be made (its `filename`), cannot be written (none), cannot
             be renamed to *name* (`filename2`), or has grown over 4 GiB (EFBIG).
     """
+    import cdblib
+
     with announced(name, draft, mode) as fd:
         content = io.BytesIO()
-        writer = Writer(content)
+        writer = cdblib.Writer(content)
+        writer.hash_key = lambda key: (key, Hash(cdblib.djb_hash(key)))
         try:
             for key, data in records:
                 writer.put(key, data)

@@ -1,0 +1,208 @@
+"""Rules for connections: the language, the order of look-up, the commands."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from commands import run
+from crashes import crashes_of
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from supervise.errors import Permanent, Temporary
+from ucspi import cdb
+from ucspi.cdb import Cdb
+from ucspi.rules.rules import compile, decide, keys, unpack
+from ucspi.rules.tcprules import trouble
+
+ORIGINAL = Path("/usr/bin/tcprules")
+
+numbers = st.sampled_from(
+    [b"", b"0", b"1", b"7", b"07", b"200", b"255", b"300", b"18446744073709551618", b"x", b"+1", b" 1"]
+)
+parts = st.sampled_from(
+    [b"1", b"1.2", b"127.", b"1.2.3.", b"-", b".", b"..", b"=", b"@", b":", b"a", b"fe80::", b"/8", b" "]
+)
+addresses = st.builds(
+    lambda front, low, hyphen, high, back: front + low + hyphen + high + back,
+    parts, numbers, st.sampled_from([b"", b"-", b"-"]), numbers, parts | st.just(b""),
+)  # fmt: skip
+values = st.sampled_from(
+    [b'A="x"', b"B=//", b'C="', b"D", b'="e"', b"F=xyxz", b'G="a,b=c"', b'H="" ', b"\xff=\0a\0", b""]
+)
+rules = st.builds(
+    lambda address, word, variables, end: b",".join([address + word, *variables]) + end,
+    addresses,
+    st.sampled_from([b":allow", b":deny", b":allow", b":deny", b":allowed", b":allow:deny"]),
+    st.lists(values, max_size=3),
+    st.sampled_from([b"", b"", b" \t", b"\r", b"\0"]),
+)
+lines = rules | st.sampled_from([b"", b"#", b"# :deny", b":deny", b":allow"])
+
+
+@pytest.fixture(autouse=True)
+def inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def compiled(text: bytes) -> Cdb:
+    cdb.write(b"r.cdb", b"r.tmp", compile(text))
+    found = Cdb.open(b"r.cdb")
+    assert found is not None
+    return found
+
+
+@pytest.mark.skipif(not ORIGINAL.exists() and "CI" not in os.environ, reason="ucspi-tcp is not installed")
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(lines, max_size=3), st.sampled_from([b"", b"\n"]))
+def test_files_and_refusals_are_those_of_the_original(some: list[bytes], end: bytes) -> None:
+    text = b"\n".join(some) + end
+    done = subprocess.run([ORIGINAL, "o.cdb", "o.tmp"], input=text, capture_output=True, timeout=10, check=False)
+    try:
+        compiled(text).close()
+    except Permanent as refusal:
+        assert done.returncode == 100
+        assert done.stderr == b"tcprules: fatal: " + refusal.line + b"\n"
+    else:
+        assert (done.returncode, done.stderr) == (0, b"")
+        assert Path("r.cdb").read_bytes() == Path("o.cdb").read_bytes()
+
+
+@pytest.mark.skipif(not ORIGINAL.exists() and "CI" not in os.environ, reason="ucspi-tcp is not installed")
+def test_many_rules_make_the_file_of_the_original() -> None:
+    text = b"".join(b'10.%d.%d-%d.:allow,N="%d"\n' % (n % 7, n, n + n % 5, n) for n in range(250)) + b":deny\n"
+    subprocess.run([ORIGINAL, "o.cdb", "o.tmp"], input=text, timeout=10, check=True)
+    compiled(text)
+    assert Path("r.cdb").read_bytes() == Path("o.cdb").read_bytes()
+
+
+@pytest.mark.parametrize("line", [b"x", b"1.2.3.4", b"1.2.3.4:", b"1.2.3.4:Allow", b":", b"allow", b"x:\0:y"])
+def test_a_line_without_instruction_is_an_error_and_no_loop(line: bytes) -> None:
+    done = run("tcprules", "r.cdb", "r.tmp", input=b":allow\n" + line + b"\n:deny\n", timeout=10)
+    assert done.code == 100
+    assert done.err == b"tcprules: fatal: unable to parse this line: " + line.partition(b"\0")[0] + b"\n"
+    assert os.listdir() == []
+
+
+def test_lines_of_nothing_but_space_are_empty() -> None:
+    assert list(compile(b" \t\n\n  ")) == []
+
+
+def test_the_order_of_look_up() -> None:
+    found = compiled(b":deny\n")
+    assert list(keys(found, b"1.2.3.4", b"a.b.c", b"joe")) == [
+        b"joe@1.2.3.4", b"joe@=a.b.c", b"1.2.3.4", b"=a.b.c", b"1.2.3.", b"1.2.", b"1.", b"=.b.c", b"=.c", b"=", b"",
+    ]  # fmt: skip
+    assert list(keys(found, b"1.2.3.4", None, b"")) == [b"@1.2.3.4", b"1.2.3.4", b"1.2.3.", b"1.2.", b"1.", b""]
+    assert list(keys(found, b"1.", b"", None)) == [b"1.", b"=", b"1.", b"=", b""]
+    assert list(keys(found, b"2001:db8::2", None, None)) == [b"2001:db8::2", b"2001:db8::", b"2001:db8:", b"2001:", b""]
+
+
+def test_networks_lie_among_the_beginnings_by_their_size() -> None:
+    found = list(keys(compiled(b"10.0.0.0/8:deny\n"), b"10.1.2.3", b"h", None))
+    at = found.index
+    assert (
+        at(b"=h") < at(b"10.1.2.3/32") < at(b"10.1.2.0/24") < at(b"10.1.2.") < at(b"10.1.2.0/23") < at(b"10.1.0.0/16")
+    )
+    assert at(b"10.1.0.0/16") < at(b"10.1.") < at(b"10.0.0.0/15") < at(b"10.0.0.0/8") < at(b"10.") < at(b"0.0.0.0/0")
+    assert at(b"0.0.0.0/0") < at(b"=") < at(b"")
+    found = list(keys(compiled(b"2001:db8::/32:deny\n"), b"2001:db8::2:3", None, None))
+    at = found.index
+    assert at(b"2001:db8::2:3/128") < at(b"2001:db8::2:0/112") < at(b"2001:db8::2:") < at(b"2001:db8::2:0/111")
+    assert at(b"2001:db8::/96") < at(b"2001:db8::") < at(b"2001:db8::/95") < at(b"2001:db8::/32") < at(b"2001:db8:")
+    assert at(b"2001::/16") < at(b"2001:") < at(b"::/0") < at(b"")
+
+
+@pytest.mark.parametrize(
+    ("ip", "allowed", "variables"),
+    [
+        (b"10.9.9.9", False, []),
+        (b"10.1.9.9", True, [(b"A", b"1")]),
+        (b"10.1.2.200", False, []),
+        (b"10.1.2.3", True, []),
+        (b"172.31.0.1", True, [(b"N", b"172")]),
+        (b"172.32.0.1", True, [(b"D", b"")]),
+        (b"2001:db8:1::1", False, []),
+        (b"2001:db9::1", True, [(b"D", b"")]),
+        (b"::ffff:10.9.9.9", True, [(b"D", b"")]),
+        (b"not an address", True, [(b"D", b"")]),
+        (b"unknown\xff", True, [(b"D", b"")]),
+    ],
+)
+def test_the_smallest_network_or_longest_beginning_decides(
+    ip: bytes, allowed: bool, variables: list[tuple[bytes, bytes]]
+) -> None:
+    text = (
+        b'10.0.0.0/8:deny\n10.1.:allow,A="1"\n10.1.2.128/25:deny\n10.1.2.3/32:allow\n'
+        b'172.16.0.0/12:allow,N="172"\n2001:db8::/32:deny\n:allow,D=""\n'
+    )
+    assert decide(compiled(text), ip, None, None) == (allowed, variables)
+
+
+def test_without_a_rule_a_connection_is_allowed() -> None:
+    assert decide(compiled(b""), b"1.2.3.4", b"host", b"joe") == (True, [])
+
+
+def test_variables_that_no_environment_holds_are_left_out() -> None:
+    text = b'1.2.3.4:allow,="x",A="1",B="a\0b",C="="\n'
+    assert decide(compiled(text), b"1.2.3.4", None, None) == (True, [(b"A", b"1"), (b"B", b"a"), (b"C", b"=")])
+
+
+def test_data_that_is_cut_off_says_no_more_than_what_is_whole() -> None:
+    assert unpack(b"+A=1\0+B=2") == (True, [b"A=1"])
+    assert unpack(b"D") == (True, [])
+    assert unpack(b"+A=1\0D\0+B=2\0") == (False, [])
+
+
+def test_a_damaged_file_is_temporary() -> None:
+    compiled(b"1.2.3.4:deny\n")
+    content = Path("r.cdb").read_bytes()
+    Path("r.cdb").write_bytes(content[:-4])
+    damaged = Cdb.open(b"r.cdb")
+    assert damaged is not None
+    with pytest.raises(Temporary):
+        decide(damaged, b"1.2.3.4", None, None)
+
+
+def test_tcprules_crashed_at_any_call_leaves_the_old_rules_or_the_new_ones() -> None:
+    seen = set()
+
+    def fresh() -> None:
+        compiled(b"1.2.3.4:deny\n").close()
+
+    def action() -> None:
+        from ucspi.rules.tcprules import main
+
+        reading, writing = os.pipe()
+        os.write(writing, b'1.2.3.4:allow,A="new"\n5.:deny\n')
+        os.close(writing)
+        os.dup2(reading, 0)
+        assert main([b"tcprules", b"r.cdb", b"r.tmp"]) == 0
+
+    for _ in crashes_of(action, fresh):
+        found = Cdb.open(b"r.cdb")
+        assert found is not None
+        seen.add((found.get(b"1.2.3.4"), found.get(b"5.")))
+        found.close()
+    assert seen == {(b"D\0", None), (b"+A=new\0", b"D\0")}
+
+
+def test_tcprules_says_what_it_cannot_do() -> None:
+    os.mkdir("d")
+    assert run("tcprules", "d", "r.tmp").err == b"tcprules: fatal: unable to move r.tmp to d: is a directory\n"
+    assert run("tcprules", "r.cdb", "d").err == b"tcprules: fatal: unable to create d: is a directory\n"
+    unwritten = OSError(errno.ENOSPC, "")
+    assert trouble(unwritten, b"r.cdb", b"r.tmp") == b"unable to write to r.tmp"
+    unread = run("sh", "-c", "tcprules r.cdb r.tmp 0>d/x")
+    assert unread == (111, b"", b"tcprules: fatal: unable to read input: file descriptor not open\n")
+    assert os.listdir() == ["d"]
+
+
+def test_tcprulescheck_shows_networks_too() -> None:
+    compiled(b'10.0.0.0/8:allow,A="x"\n')
+    done = run("tcprulescheck", "r.cdb", env={"TCPREMOTEIP": "10.1.1.1", "TCPREMOTEHOST": None, "TCPREMOTEINFO": None})
+    assert done == (0, b"rule 10.0.0.0/8:\nset environment variable A=x\nallow connection\n", b"")
