@@ -1,0 +1,145 @@
+"""svscan: a folder of services, kept alive."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+from commands import BIN, run
+from services import Tree, gone, kill, parent_of, pid_of, running, state_of, title_of, up
+from until import until
+
+TALK = "n=0; while :; do n=$((n+1)); echo line $n; sleep 0.02; done\n"
+WRITE = "exec cat >> heard\n"
+
+
+def children(pid: int) -> list[int]:
+    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def test_each_supervise_is_a_fork_that_looks_like_an_exec(tree: Tree) -> None:
+    places = [tree.service(name) for name in ("a", "b")]
+    svscan = tree.start("svscan", tree.folder)
+    for place in places:
+        supervise = parent_of(up(place))
+        assert parent_of(supervise) == svscan.pid
+        assert title_of(supervise) == f"supervise {place.name}"
+        assert Path(f"/proc/{supervise}/comm").read_text() == "supervise\n"
+        held = {os.path.basename(os.readlink(f)) for f in Path(f"/proc/{supervise}/fd").iterdir() if int(f.name) > 2}
+        assert {name for name in held if not name.startswith("pipe:")} == {"lock", "control", "ok"}
+        assert len([name for name in held if name.startswith("pipe:")]) == 1
+    assert title_of(svscan.pid) == f"svscan {tree.folder}"
+
+
+def test_a_log_hears_all_of_its_service_whoever_is_killed(tree: Tree) -> None:
+    place = tree.service("s", TALK, log=WRITE)
+    tree.start("svscan", tree.folder)
+    heard = place / "log" / "heard"
+    until(lambda: heard.exists() and heard.read_bytes().count(b"\n") > 3)
+    log_supervise = parent_of(pid_of(place / "log"))
+    assert title_of(log_supervise) == "supervise log"
+    first = pid_of(place / "log")
+    kill(log_supervise)
+    kill(first)
+    up(place / "log", other_than=first)
+    seen = heard.read_bytes().count(b"\n")
+    until(lambda: heard.read_bytes().count(b"\n") > seen + 5)
+    numbers = [int(line.split()[1]) for line in heard.read_text().splitlines() if line.startswith("line ")]
+    assert numbers == list(range(1, len(numbers) + 1))
+
+
+def test_a_supervise_that_is_killed_comes_back_within_seconds(tree: Tree) -> None:
+    place = tree.service("s")
+    tree.start("svscan", tree.folder)
+    first = up(place)
+    before = time.monotonic()
+    kill(parent_of(first))
+    second = up(place, other_than=first)
+    assert time.monotonic() - before < 3
+    assert not gone(first) and not gone(second)
+    kill(first)
+
+
+def test_every_five_seconds_it_looks_again(tree: Tree) -> None:
+    leaving, staying = tree.service("leaving"), tree.service("staying")
+    svscan = tree.start("svscan", tree.folder)
+    until(lambda: running(leaving))
+    first = up(staying)
+    began = time.monotonic()
+    leaving.rename(tree.folder / ".leaving")
+    late = tree.service("late")
+    tree.svc("-dx", tree.folder / ".leaving", staying)
+    up(staying, other_than=first)
+    up(late)
+    assert 2 < time.monotonic() - began < 8
+    assert not running(tree.folder / ".leaving")
+    assert sorted(map(title_of, children(svscan.pid))) == ["supervise late", "supervise staying"]
+
+
+def test_what_is_no_service_is_left_alone(tree: Tree) -> None:
+    place = tree.service("s")
+    tree.service(".hidden")
+    (tree.folder / "file").touch()
+    (tree.folder / "dangling").symlink_to("nowhere")
+    svscan = tree.start("svscan", tree.folder)
+    up(place)
+    assert svscan.stderr
+    assert svscan.stderr.readline() == b"svscan: warning: unable to stat dangling: file does not exist\n"
+    assert [title_of(pid) for pid in children(svscan.pid)] == ["supervise s"]
+
+
+def test_two_names_of_one_folder_are_one_service(tree: Tree) -> None:
+    place = tree.service("s")
+    (tree.folder / "again").symlink_to("s")
+    svscan = tree.start("svscan", tree.folder)
+    up(place)
+    assert len(children(svscan.pid)) == 1
+    (tree.folder / "again").unlink()
+
+
+def test_the_end_of_svscan_is_not_the_end_of_its_services(tree: Tree) -> None:
+    place = tree.service("s")
+    svscan = tree.start("svscan", tree.folder)
+    pid = up(place)
+    svscan.terminate()
+    assert svscan.wait(10) == -signal.SIGTERM
+    assert running(place)
+    kill(pid)
+    up(place, other_than=pid)
+
+
+def test_a_foreign_supervise_that_path_finds_first_is_execed(tree: Tree, tmp_path: Path) -> None:
+    foreign = tmp_path / "bin" / "supervise"
+    foreign.parent.mkdir()
+    foreign.write_text('#!/bin/sh\necho "$0 $*" > called\nexec sleep 1000\n')
+    foreign.chmod(0o755)
+    tree.service("s")
+    svscan = tree.start(BIN / "svscan", tree.folder, env={"PATH": f"{foreign.parent}:{BIN}:/usr/bin:/bin"})
+    called = tree.folder / "called"
+    until(lambda: called.exists() and called.read_text())
+    assert called.read_text() == f"{foreign} s\n"
+    (pid,) = children(svscan.pid)
+    kill(pid)
+    svscan.kill()
+    until(lambda: gone(pid))
+
+
+def test_no_supervise_at_all_is_said_and_tried_again(tree: Tree) -> None:
+    tree.service("s")
+    svscan = tree.start(BIN / "svscan", tree.folder, env={"PATH": "/nowhere"})
+    assert svscan.stderr
+    assert svscan.stderr.readline() == b"svscan: fatal: unable to start supervise s: file does not exist\n"
+    assert svscan.poll() is None
+
+
+def test_it_takes_the_current_folder_when_none_is_named(tree: Tree) -> None:
+    place = tree.service("s")
+    tree.start("svscan")
+    assert state_of(up(place))
+
+
+def test_a_folder_that_is_not_there_is_fatal(tmp_path: Path) -> None:
+    done = run("svscan", "missing", cwd=tmp_path)
+    assert done == (111, b"", b"svscan: fatal: unable to chdir to missing: file does not exist\n")
