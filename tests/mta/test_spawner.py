@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-import stat
+import pwd
+import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,15 +15,16 @@ from until import until
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Path:
-    (tmp_path / "queue/mess/0").mkdir(parents=True)
-    (tmp_path / "queue/mess/0/1").write_text("Subject: hi\n\nhello\n")
-    (tmp_path / "bin").mkdir()
+def home() -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp(prefix="pyqmail-"))  # and not tmp_path, which qmailp may not enter
+    folder.chmod(0o755)
+    (folder / "queue/mess/0").mkdir(parents=True)
+    (folder / "queue/mess/0/1").write_text("Subject: hi\n\nhello\n")
+    (folder / "bin").mkdir()
     if os.geteuid() == 0:
-        import pwd
-
-        os.chown(tmp_path / "queue/mess/0/1", pwd.getpwnam("qmailq").pw_uid, -1)
-    return tmp_path
+        os.chown(folder / "queue/mess/0/1", pwd.getpwnam("qmailq").pw_uid, -1)
+    yield folder
+    shutil.rmtree(folder)
 
 
 @pytest.fixture
@@ -33,8 +36,6 @@ def spawning(home: Path) -> Iterator[Spawning]:
 
 
 def program(home: Path, script: str) -> None:
-    for folder in (home, *home.parents[:2]):  # in reach of qmailp
-        folder.chmod(stat.S_IMODE(folder.stat().st_mode) | 0o11)
     (home / "bin/qmail-getpw").write_text(f"#!/bin/sh\n{script}\n")
     (home / "bin/qmail-getpw").chmod(0o755)
 
