@@ -50,7 +50,7 @@ def deliver(maildir: bytes, head: bytes, message: int) -> None:
         message: a descriptor.
 
     Raises:
-        Temporary: it could not be done, and nothing is in new/.
+        Temporary: it could not be done, or may not survive a crash.
     """
     try:
         with within(PATIENCE):
@@ -78,7 +78,10 @@ def write(maildir: bytes, head: bytes, message: int) -> None:
         seconds, pid, host = os.path.basename(draft).split(b".", 2)
         files.link(draft, b"%snew/%s.%s_%d.%s" % (maildir, seconds, pid, file, host))
     finally:
-        os.unlink(draft)
+        try:
+            os.unlink(draft)
+        except OSError:  # a reader has cleared tmp/; what counts is the name in new/
+            pass
 
 
 def create(maildir: bytes) -> tuple[bytes, int]:

@@ -12,6 +12,7 @@ from commands import run
 from crashes import crashes_of
 
 from mta.mailbox import maildir
+from supervise import files
 from supervise.errors import Temporary
 
 HEAD = b"Return-Path: <joe@irs.gov>\n"
@@ -106,6 +107,19 @@ def test_an_unreadable_message_is_deferred(box: Path, tmp_path: Path) -> None:
     with pytest.raises(Temporary, match="Unable to read message"):
         maildir.deliver(bytes(box) + b"/", HEAD, folder)
     assert not messages(box) and not list((box / "tmp").iterdir())
+
+
+def test_a_draft_that_somebody_cleared_is_delivered_all_the_same(
+    box: Path, message: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def link(old: bytes, new: bytes) -> None:
+        real(old, new)
+        os.unlink(old)
+
+    real = files.link
+    monkeypatch.setattr(files, "link", link)
+    deliver(box, message)
+    assert messages(box) == [HEAD + BODY]
 
 
 def test_a_folder_that_is_no_maildir_is_deferred(tmp_path: Path, message: int) -> None:
