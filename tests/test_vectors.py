@@ -11,7 +11,7 @@ from replay import KIT, Vector, differences, lacking, play
 
 # What we do otherwise on purpose, and why.
 OTHERWISE: dict[str, str] = {
-    "qmail-newu/catchall": "its users/assign names the home of the recording, which stands for ours in what is expected",
+    "qmail-newu/catchall": "its users/assign names the home of the recording, which the expected cdb has as ours",
 }
 
 
