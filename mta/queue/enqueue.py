@@ -147,9 +147,13 @@ class Entry:
             pass
 
     def close(self) -> None:
+        """Let go of the files, whose fate is decided by now."""
         for fd in (self.message, self.envelope):
             if fd >= 0:
-                os.close(fd)
+                try:
+                    os.close(fd)
+                except OSError:
+                    pass
 
 
 def unique() -> tuple[bytes, int]:
