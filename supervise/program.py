@@ -85,14 +85,18 @@ def run(argv: Argv, path: bytes | None = None, name: bytes = b"", code: int = TE
         name: who wants it run, for the message when it cannot be.
         code: the exit code then.
     """
-    command = find(argv[0], path)
-    if command is None:
-        try:
-            execute(argv, path)
-        except OSError as error:
-            say(b"%s: fatal: unable to run %s: %s" % (name or argv[0], argv[0], reason(error)))
-            return code
-    return follow(command, argv)
+    try:
+        command = find(argv[0], path) or execute(argv, path)
+    except OSError as error:
+        why = reason(error)
+    except MemoryError:  # softlimit left too little for a module of ours
+        why = b"out of memory"
+    except ImportError as error:
+        why = str(error).encode()
+    else:
+        return follow(command, argv)
+    say(b"%s: fatal: unable to run %s: %s" % (name or argv[0], argv[0], why))
+    return code
 
 
 def follow(command: Command, argv: Argv) -> int:

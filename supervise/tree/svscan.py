@@ -255,4 +255,5 @@ def take_title(argv: Argv) -> None:
 
 
 def warn(what: bytes, error: OSError) -> None:
+    """Say what went wrong; svscan goes on."""
     say(b"svscan: warning: %s: %s" % (what, reason(error)))

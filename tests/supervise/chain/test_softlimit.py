@@ -63,3 +63,9 @@ def test_numbers(text: bytes, value: int | None) -> None:
 def test_what_is_no_number(text: bytes) -> None:
     with pytest.raises(Usage):
         number(text)
+
+
+def test_too_little_for_a_link_of_ours_never_shows_a_traceback() -> None:
+    done = run("softlimit", "-a", "1000", "setlock", "/dev/null", "echo", "hello")
+    assert done.code != 0
+    assert b"Traceback" not in done.err
