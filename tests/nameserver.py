@@ -91,6 +91,7 @@ server:
     pidfile: "{folder}/pid"
     logfile: "{folder}/log"
     zonelistfile: "{folder}/zones"
+    database: ""
     xfrdfile: ""
     xfrdir: "{folder}"
     server-count: 1
