@@ -278,8 +278,10 @@ def _live(channel: socket.socket, prepare: Callable[[], object] | None, work: Ca
     code = TEMPORARY
     try:
         ordinary_signals()
-        own = fcntl.fcntl(channel.detach(), fcntl.F_DUPFD_CLOEXEC, high())
-        close_all_but({0, 1, 2, own})
+        inherited = channel.detach()
+        close_all_but({0, 1, 2, inherited})
+        own = lift(inherited)
+        os.close(inherited)
         if prepare:
             prepare()
         code = _serve(socket.socket(fileno=own), Birth(own), work)

@@ -544,16 +544,24 @@ def where() -> None:
     os.write(1, os.getcwdb())
 
 
-def test_a_preparation_that_fails_ends_the_job_with_an_error(bench: Bench) -> None:
+def test_a_preparation_that_fails_is_an_error_or_the_jobs_end(bench: Bench) -> None:
+    """Which of the two depends on who is faster."""
+
     def fail() -> None:
         raise Temporary(b"not today")
 
-    assert code(bench.run("leave_with", 0, key="x", prepare=fail)) == 111
+    for _ in range(10):
+        try:
+            assert code(bench.run("leave_with", 0, key="x", prepare=fail)) == 111
+        except BrokenPipeError:
+            pass
+        assert bench.pool.busy == 0
+    assert bench.run("leave_with", 3).status == 768
 
 
 def test_no_descriptor_and_no_process_is_left_in_the_parent_after_many_jobs() -> None:
     def open_now() -> list[str]:
-        return sorted(os.listdir("/proc/self/fd"))
+        return sorted(os.listdir("/proc/self/fd")) + children()
 
     before = open_now()
     bench = Bench(jobs=100)
@@ -564,8 +572,10 @@ def test_no_descriptor_and_no_process_is_left_in_the_parent_after_many_jobs() ->
     dismiss(bench)
     bench.pool.epoll.close()
     assert open_now() == before
-    with pytest.raises(ChildProcessError):
-        os.waitpid(-1, os.WNOHANG)
+
+
+def children() -> list[str]:
+    return Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
 
 
 def test_workers_end_quietly_when_their_parent_is_gone(tmp_path: Path) -> None:

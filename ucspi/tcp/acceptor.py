@@ -19,7 +19,7 @@ from ucspi.tcp.connection import DROP, Server
 from ucspi.tcp.limits import Limits
 from ucspi.tcp.settings import ALL, ERRORS, Settings
 
-SPARE = 32  # descriptors that we need besides one for each connection
+SPARE = 32  # descriptors that we need besides two for each connection, those of its worker
 SHORT = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)  # the system cannot give more now
 BREATH = 0.5  # seconds until we ask again then
 
@@ -35,7 +35,7 @@ class Acceptor:
     def __init__(self, listening: socket.socket, settings: Settings) -> None:
         self.listening, self.settings = listening, settings
         self.limits = Limits(settings.limit, settings.limit_per_address)
-        old_limit = allow_descriptors(settings.limit + SPARE)
+        old_limit = allow_descriptors(2 * settings.limit + SPARE)
         self.restore_limit = lambda: resource.setrlimit(resource.RLIMIT_NOFILE, old_limit)
         self.pool = Pool(Server(settings), limit=settings.limit)
         self.signals = Signals(signal.SIGTERM)

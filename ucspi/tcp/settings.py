@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import socket
 
-from supervise.errors import Usage
+from supervise.account import find_account
+from supervise.errors import Temporary, Usage
 from supervise.options import options
 from ucspi.ip import leading_number
 
@@ -56,6 +57,7 @@ class Settings:
 
         Raises:
             Usage: there is an unknown option, or an option lacks its value.
+            Temporary: there is no such user or group.
         """
         settings = cls()
         found, words = options(argv, LETTERS)
@@ -84,6 +86,10 @@ class Settings:
             setattr(self, WORDS[letter], value)
         elif letter == b"I":
             self.interface = interface_number(value)
+        elif letter == b"u":
+            self.uid = user_number(value)
+        elif letter == b"g":
+            self.gid = group_number(value)
         elif letter == b"U":
             self.uid = leading_number(os.environb.get(b"UID", b"%d" % self.uid))
             self.gid = leading_number(os.environb.get(b"GID", b"%d" % self.gid))
@@ -118,8 +124,6 @@ NUMBERS = {
     b"C": "limit_per_address",
     b"b": "backlog",
     b"t": "patience",
-    b"u": "uid",
-    b"g": "gid",
 }
 WORDS = {b"x": "rules", b"B": "banner", b"l": "local_host"}
 
@@ -130,3 +134,33 @@ def interface_number(name: bytes) -> int:
         return socket.if_nametoindex(os.fsdecode(name))
     except OSError:
         return 0
+
+
+def user_number(value: bytes) -> int:
+    """The uid that *value* is or, which the original would read as 0, the one of the user of that name.
+
+    Raises:
+        Temporary: there is no such user.
+    """
+    if not value or value[:1].isdigit():
+        return leading_number(value)
+    account = find_account(value)
+    if account is None:
+        raise Temporary(b"unknown account " + value)
+    return account.pw_uid
+
+
+def group_number(value: bytes) -> int:
+    """The gid that *value* is, or that of the group of that name.
+
+    Raises:
+        Temporary: there is no such group.
+    """
+    import grp
+
+    if not value or value[:1].isdigit():
+        return leading_number(value)
+    try:
+        return grp.getgrnam(os.fsdecode(value)).gr_gid
+    except (KeyError, ValueError):
+        raise Temporary(b"unknown group " + value) from None

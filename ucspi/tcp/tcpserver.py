@@ -22,7 +22,7 @@ Listening:
                   (default: as many as -c allows)
     -b backlog    how many connections the system may keep waiting (default: 20)
     -g gid, -u uid
-                  become this group and this user, both numbers, once we listen
+                  become this group and this user, by number or by name, once we listen
     -U            the same with the numbers in the environment variables UID and GID
     -1            print the port to descriptor 1, once we listen
     -4            use IPv4 only
@@ -100,6 +100,7 @@ USAGE = (
 def main(argv: Argv) -> int:
     settings, words = Settings.read(argv)
     setproctitle(os.fsdecode(b" ".join(argv)))
+    take_standard()
     try:
         settings.take(words)
         listening = listen(settings)
@@ -191,12 +192,18 @@ def become(settings: Settings) -> None:
         step(b"unable to set uid", lambda: os.setuid(settings.uid))
 
 
+def take_standard() -> None:
+    """See that descriptors 0, 1 and 2 are taken, or one of our own would land there."""
+    while (fd := os.open("/dev/null", os.O_RDWR)) <= 2:
+        os.set_inheritable(fd, True)
+    os.close(fd)
+
+
 def give_away_standard(listening: socket.socket, print_port: bool) -> None:
     """Let go of descriptors 0 and 1, after the port has been printed if that is wanted."""
     if print_port:
         os.write(1, b"%d\n" % listening.getsockname()[1])
-    nothing = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
+    nothing = os.open("/dev/null", os.O_RDWR)
     os.dup2(nothing, 0)
     os.dup2(nothing, 1)
-    if nothing > 2:
-        os.close(nothing)
+    os.close(nothing)
