@@ -7,8 +7,8 @@ import signal
 from collections.abc import Callable, Iterator
 
 CALLS = (
-    "open", "close", "write", "fsync", "fdatasync", "sync", "link", "rename", "replace", "unlink", "mkdir", "rmdir",
-    "ftruncate", "truncate", "utime", "chmod", "fchmod", "chown", "fchown", "symlink", "mkfifo", "sendfile",
+    "open", "close", "write", "pwrite", "fsync", "fdatasync", "sync", "link", "rename", "replace", "unlink", "mkdir",
+    "rmdir", "ftruncate", "truncate", "utime", "chmod", "fchmod", "chown", "fchown", "symlink", "mkfifo", "sendfile",
     "copy_file_range",
 )  # fmt: skip
 

@@ -2,7 +2,7 @@
 
 Several messages are taken apart together, because what takes time is the disk:
 
-    1. for each: drop what a crash left of info, local, remote; write them
+    1. for each: drop what a crash left of info, local, remote, bounce; write info, local, remote
     2. begin the writing out of all files, then sync them, then the folders
     3. ask qmail-clean to remove todo and intd
     4. when it answers, the message is due
@@ -45,6 +45,10 @@ PIECE = 65536  # bytes of recipients that are written at once
 SMALL = 20  # recipients of a message that is kept in memory until it is tried
 
 NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+
+
+# What may be there of a message that is not taken apart yet: of a crash, or of one that had the number before.
+BEFORE = (layout.local, layout.remote, layout.bounce, layout.info)
 
 
 class Failed(Exception):
@@ -138,7 +142,8 @@ class Parting:
             size = os.stat(name).st_size
         except OSError:
             raise Failed(b"unable to stat " + name) from None
-        for name in layout.local(self.number), layout.remote(self.number), layout.info(self.number):
+        for file in BEFORE:
+            name = file(self.number)
             try:
                 drop(name)
             except OSError:
