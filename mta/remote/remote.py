@@ -115,7 +115,7 @@ def send(argv: Argv) -> bytes:
     relay = routes.find_relay(argv[1], settings.relays)
     port = relay.port if relay else routes.SMTP
     for address in routes.addresses_of(relay.host) if relay else routes.exchangers_of(argv[1]):
-        connection = settings.connect(address, port)
+        connection = reach(address, port, settings)
         if connection:
             with connection:
                 return deliver(connection, client.Conversation(settings.name, sender, recipients), address.encode())
@@ -123,10 +123,10 @@ def send(argv: Argv) -> bytes:
 
 
 class Settings:
-    """What the control files say.
+    """What the control files say: our *name*, how many seconds to wait for what, and the *relays*.
 
     Raises:
-        Temporary: they say it not.
+        Temporary: they cannot be read, or say no name.
     """
 
     def __init__(self) -> None:
@@ -146,21 +146,22 @@ class Settings:
             raise Temporary(NO_CONTROLS)
         self.name = name.replace(b"\r", b"")  # of a file made on another system
 
-    def connect(self, address: str, port: int) -> client.Connection | None:
-        """A connection to *address*, unless it is known not to answer, or turns out not to."""
-        known = tcpto.find(address)
-        if known and known.unreachable():
-            return None
-        try:
-            wire = connect(address, port, self.connecting)
-        except TimeoutError:
-            tcpto.timed_out(address)
-            return None
-        except OSError:
-            wire = None
-        if known:
-            tcpto.answered(address)
-        return client.Connection(wire, self.answering) if wire else None
+
+def reach(address: str, port: int, settings: Settings) -> client.Connection | None:
+    """A connection to *address*, unless it is known not to answer, or turns out not to."""
+    known = tcpto.find(address)
+    if known and known.unreachable():
+        return None
+    try:
+        wire = connect(address, port, settings.connecting)
+    except TimeoutError:
+        tcpto.timed_out(address)
+        return None
+    except OSError:
+        wire = None
+    if known:
+        tcpto.answered(address)
+    return client.Connection(wire, settings.answering) if wire else None
 
 
 def mailbox(address: bytes) -> bytes:

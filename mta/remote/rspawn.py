@@ -61,8 +61,7 @@ def main(argv: Argv) -> int:
 
 def preload() -> None:
     """Import, once and here, what each worker would have to import."""
-    command = find(program())
-    if command:
+    if find(program()):  # another program imports for itself
         import psutil  # noqa: F401
 
         from ucspi import dns
