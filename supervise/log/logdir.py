@@ -205,7 +205,7 @@ class LogDir:
     def rotate(self) -> None:
         """Finish the log, put it away, and begin a new one."""
         os.fchdir(self.folder)
-        self.close()
+        self.finish()
         if self.processor is None:
             self.put_away(b"current", b"s")
             insist(b"create %b/current" % self.name, self.begin)
@@ -214,7 +214,13 @@ class LogDir:
             insist(b"create %b/current" % self.name, self.begin)
             self.process()
 
-    def close(self) -> None:
+    def end(self) -> None:
+        """Leave a clean current and let others write here."""
+        self.finish()
+        os.close(self.lock)
+        os.close(self.folder)
+
+    def finish(self) -> None:
         """End current cleanly: its content, then its mode."""
         insist(b"write %b/current to disk" % self.name, os.fsync, self.fd)
         insist(b"set mode of %b/current" % self.name, os.fchmod, self.fd, 0o744)

@@ -198,7 +198,7 @@ class Logger:
         if self.inside:
             self.take_stretch(b"\n", b"")
         for log in self.logs:
-            log.close()
+            log.end()
 
 
 def actions(words: list[bytes]) -> Iterator[Pattern | LogDir | Callable[[bytes], object]]:

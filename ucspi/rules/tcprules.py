@@ -34,6 +34,8 @@ Exit status:
 See also: tcprulescheck, tcpserver
 """
 
+from __future__ import annotations
+
 from supervise.command import Argv, command
 from supervise.errors import Temporary, Usage
 from supervise.fd import read_all
@@ -57,7 +59,7 @@ def main(argv: Argv) -> int:
     return 0
 
 
-def records() -> "Iterator[tuple[bytes, bytes]]":
+def records() -> Iterator[tuple[bytes, bytes]]:
     """The records of the rules on descriptor 0."""
     try:
         text = read_all(0)
