@@ -175,9 +175,7 @@ class Orders:
         watch.read(self.signals.fileno())
 
     def work(self, watch: Watch) -> None:
-        if not watch.ready(self.signals.fileno()):
-            return
-        arrived = self.signals.arrived()
+        arrived = self.signals.arrived()  # perhaps since the sleep ended, and still before what woke us
         if signal.SIGTERM in arrived:
             self.state.leaving = True
         if signal.SIGALRM in arrived:

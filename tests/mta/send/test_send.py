@@ -66,11 +66,12 @@ def test_it_sleeps_when_there_is_nothing_to_do(home: Home) -> None:
         sending.logged("deferral")
 
         def used() -> int:
+            """Processor time in hundredths of a second."""
             return sum(map(int, Path(f"/proc/{sending.pid}/stat").read_text().rpartition(")")[2].split()[11:13]))
 
-        before = until(lambda: (seen := used(), time.sleep(0.1), used())[::2] == (seen, seen) and seen + 1)
-        time.sleep(0.3)  # idle: nothing to wait for
-        assert used() <= before
+        before = used()
+        time.sleep(0.3)  # there is no condition for nothing happening
+        assert used() - before < 10
 
 
 def test_a_failure_is_told_to_the_sender_and_a_failing_bounce_to_the_postmaster(home: Home) -> None:
@@ -235,16 +236,17 @@ def test_with_a_concurrency_of_0_deliveries_are_on_hold(home: Home) -> None:
 
 
 def test_hup_reads_the_local_hosts_again(home: Home) -> None:
+    home.submit(b"joe@example.org")
     with Sending(home) as sending:
-        sending.logged("status")
+        sending.logged("end msg")  # it has looked into todo
         home.control("locals", "new.example")
         home.control("virtualdomains", "virt.example:joe")
         home.control("concurrencylocal", "5")
         sending.kill(signal.SIGHUP)
         home.submit(b"a@new.example", b"b@virt.example", b"c@example.org")
         home.pull()
-        sending.logged("end msg")
-        assert {request[::4] for request in sending.requests} == {
+        sending.logged("end msg", 2)
+        assert {request[::4] for request in sending.requests[1:]} == {
             ("local", b"a@new.example"),
             ("local", b"joe-b@virt.example"),
             ("remote", b"c@example.org"),
@@ -264,7 +266,6 @@ def test_term_waits_for_what_runs_and_begins_nothing(home: Home) -> None:
         sending.kill(signal.SIGTERM)
         home.submit(b"late@example.org")
         home.pull()
-        time.sleep(0.05)
         sending.release(b"hold@example.org")
         assert sending.wait() == 0
         assert sending.lines[-3:] == [
