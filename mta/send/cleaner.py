@@ -37,7 +37,7 @@ class Cleaner:
         self.requests = Requests(commands)
         self.answers = answers
         self.asked: deque[tuple[bytes, Callable[[bool], None]]] = deque()
-        self.leaving: set[int] = set()  # messages that it was asked to remove and has not yet answered for
+        self.going: set[int] = set()  # messages that it was asked to remove and has not yet answered for
         self.alive = True
 
     def wants(self, watch: Watch) -> None:
@@ -74,8 +74,8 @@ class Cleaner:
         While that is under way it must not be asked for again: the number may belong to a new
         message as soon as the file is gone.
         """
-        self.leaving.add(number)
-        self._ask(b"foop/%d" % number, lambda _: self.leaving.discard(number))
+        self.going.add(number)
+        self._ask(b"foop/%d" % number, lambda _: self.going.discard(number))
 
     def _ask(self, request: bytes, then: Callable[[bool], None]) -> None:
         self.requests.put(request + b"\0")
@@ -124,7 +124,7 @@ class Leftovers:
     def _left_over(self, number: int, now: int) -> bool:
         try:
             return (
-                number not in self.cleaner.leaving
+                number not in self.cleaner.going
                 and os.stat(layout.mess(number)).st_atime + layout.OSSIFIED < now
                 and not exists(layout.info(number))
                 and not exists(layout.todo(number))

@@ -58,7 +58,7 @@ class Failed(Exception):
         self.line = line
 
 
-class Part:
+class Draft:
     """One of the files info, local and remote, being written."""
 
     def __init__(self, name: bytes) -> None:
@@ -105,20 +105,20 @@ class Part:
         os.close(self.fd)
 
 
-class Parting:
+class Arrival:
     """A message being taken apart."""
 
     def __init__(self, number: int, state: State) -> None:
         self.number, self.state = number, state
         self.sender: bytes | None = None
-        self.info: Part | None = None
-        self.channels: list[Part | None] = [None, None]
+        self.info: Draft | None = None
+        self.channels: list[Draft | None] = [None, None]
         self.recipients: list[list[tuple[int, bytes]]] = [[], []]  # the first ones, by channel
         self.count = 0
 
     @property
-    def parts(self) -> list[Part]:
-        return [part for part in (self.info, *self.channels) if part]
+    def drafts(self) -> list[Draft]:
+        return [draft for draft in (self.info, *self.channels) if draft]
 
     def write(self) -> None:
         """Step 1.
@@ -148,7 +148,7 @@ class Parting:
                 drop(name)
             except OSError:
                 raise Failed(b"unable to unlink " + name) from None
-        self.info = Part(name)
+        self.info = Draft(name)
         self.state.log.new(self.number)
         uid = pid = 0
         try:
@@ -172,15 +172,15 @@ class Parting:
             raise Failed(b"unknown record type in " + todo) from None
         if self.sender is None:
             raise Failed(b"trouble reading " + todo)
-        for part in self.parts:
-            part.flush()
+        for draft in self.drafts:
+            draft.flush()
 
     def _recipient(self, address: bytes) -> None:
         channel, address = rewrite(address, self.state.controls)
-        part = self.channels[channel]
-        if part is None:
-            part = self.channels[channel] = Part(LOCAL_REMOTE[channel](self.number))
-        offset = part.put(b"T%s\0" % address)
+        draft = self.channels[channel]
+        if draft is None:
+            draft = self.channels[channel] = Draft(LOCAL_REMOTE[channel](self.number))
+        offset = draft.put(b"T%s\0" % address)
         self.count += 1
         if self.count <= SMALL:
             self.recipients[channel].append((offset, address))
@@ -192,8 +192,8 @@ class Parting:
         return Fresh(self.sender, now, self.recipients[channel])
 
     def close(self) -> None:
-        for part in self.parts:
-            part.close()
+        for draft in self.drafts:
+            draft.close()
 
 
 class Todo:
@@ -203,7 +203,7 @@ class Todo:
         self.state, self.schedule, self.cleaner = state, schedule, cleaner
         self.trigger = Trigger()
         self.found: list[int] = []  # messages still to be taken apart
-        self.leaving: set[int] = set()  # messages whose envelopes qmail-clean is about to remove
+        self.handed_over: set[int] = set()  # messages whose envelopes qmail-clean is about to remove
         self.next = AT_ONCE
         self._set_trigger()
 
@@ -235,7 +235,7 @@ class Todo:
             self.state.log.alert(b"unable to opendir todo, sleeping...")
             self.next = watch.now + PATIENCE
             return
-        self.found = [number for number in map(int, filter(bytes.isdigit, names)) if number not in self.leaving]
+        self.found = [number for number in map(int, filter(bytes.isdigit, names)) if number not in self.handed_over]
 
     def _set_trigger(self) -> None:
         try:
@@ -246,26 +246,26 @@ class Todo:
     # -- the steps -----------------------------------------------------------------------------
     def take_apart(self, numbers: list[int], now: int) -> None:
         """Take the messages *numbers* apart, together."""
-        partings = []
+        arrivals = []
         for number in numbers:
             if self.schedule.busy(number):  # somebody removed its files under our hands; let that end first
                 continue
             self.schedule.forget(number)
-            parting = Parting(number, self.state)
-            if self._try(parting, parting.write):
-                partings.append(parting)
-        for parting in partings:
-            for part in parting.parts:
-                part.begin_sync()
-        partings = [parting for parting in partings if self._try(parting, *(part.sync for part in parting.parts))]
-        if self._sync_folders({os.path.dirname(part.name) for parting in partings for part in parting.parts}):
-            for parting in partings:
-                self._hand_over(parting, now)
-        for parting in partings:
-            parting.close()
+            arrival = Arrival(number, self.state)
+            if self._try(arrival, arrival.write):
+                arrivals.append(arrival)
+        for arrival in arrivals:
+            for draft in arrival.drafts:
+                draft.begin_sync()
+        arrivals = [arrival for arrival in arrivals if self._try(arrival, *(draft.sync for draft in arrival.drafts))]
+        if self._sync_folders({os.path.dirname(draft.name) for arrival in arrivals for draft in arrival.drafts}):
+            for arrival in arrivals:
+                self._hand_over(arrival, now)
+        for arrival in arrivals:
+            arrival.close()
         self.cleaner.flush()
 
-    def _try(self, parting: Parting, *steps: Callable[[], None]) -> bool:
+    def _try(self, arrival: Arrival, *steps: Callable[[], None]) -> bool:
         """Do *steps*; False when one failed, which is said, and the message is tried again later."""
         try:
             for step in steps:
@@ -273,7 +273,7 @@ class Todo:
             return True
         except Failed as failed:
             self.state.log.warning(failed.line)
-            parting.close()
+            arrival.close()
             return False
 
     def _sync_folders(self, folders: set[bytes]) -> bool:
@@ -286,14 +286,14 @@ class Todo:
             self.state.log.warning(b"trouble fsyncing " + folder)
             return False
 
-    def _hand_over(self, parting: Parting, now: int) -> None:
+    def _hand_over(self, arrival: Arrival, now: int) -> None:
         """Steps 3 and 4."""
-        number = parting.number
-        fresh = [parting.fresh(channel, now) if part else None for channel, part in enumerate(parting.channels)]
-        there = [bool(part) for part in parting.channels]
+        number = arrival.number
+        fresh = [arrival.fresh(channel, now) if draft else None for channel, draft in enumerate(arrival.channels)]
+        there = [bool(draft) for draft in arrival.channels]
 
         def removed(done: bool) -> None:
-            self.leaving.discard(number)
+            self.handed_over.discard(number)
             if not done:
                 return
             for timetable, waits, kept in zip(self.schedule.channels, there, fresh, strict=True):
@@ -302,5 +302,5 @@ class Todo:
             if not any(there):
                 self.schedule.done.add(number, AT_ONCE)
 
-        self.leaving.add(number)
+        self.handed_over.add(number)
         self.cleaner.remove_todo(number, removed)

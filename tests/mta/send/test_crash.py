@@ -39,7 +39,7 @@ class Played(Cleaner):
     """qmail-clean, within the process."""
 
     def __init__(self, state: State) -> None:
-        self.state, self.leaving, self.alive = state, set(), True
+        self.state, self.going, self.alive = state, set(), True
         self.waiting: list[Callable[[bool], None]] = []
 
     def remove_todo(self, number: int, then: Callable[[bool], None]) -> None:

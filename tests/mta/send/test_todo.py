@@ -11,21 +11,21 @@ from mta.send.controls import Controls
 from mta.send.log import Log
 from mta.send.schedule import FRESH, Fresh, Schedule, Timetable
 from mta.send.state import State
-from mta.send.todo import SMALL, Parting
+from mta.send.todo import SMALL, Arrival
 
 
-def parting(queue: Home, number: int) -> Parting:
+def arrival(queue: Home, number: int) -> Arrival:
     """Message *number*, taken apart."""
     state = State(Log(os.open("/dev/null", os.O_WRONLY)), Controls())
-    parting = Parting(number, state)
-    parting.write()
-    parting.close()
-    return parting
+    arrival = Arrival(number, state)
+    arrival.write()
+    arrival.close()
+    return arrival
 
 
 def test_a_message_is_taken_apart(queue: Home) -> None:
     number = queue.submit(b"joe@example.org", b"mary@far.example", b"lu", b"ann@localhost")
-    found = parting(queue, number)
+    found = arrival(queue, number)
     assert queue.file(layout.info(number)).read_bytes() == b"Fsue@example.net\0"
     assert queue.file(layout.local(number)).read_bytes() == b"Tjoe@example.org\0Tann@localhost\0"
     assert queue.file(layout.remote(number)).read_bytes() == b"Tmary@far.example\0Tlu@mail.example.org\0"
@@ -39,15 +39,15 @@ def test_what_a_crash_left_is_dropped(queue: Home) -> None:
     number = queue.submit(b"joe@example.org")
     for name in layout.info(number), layout.local(number), layout.remote(number), layout.bounce(number):
         queue.put(name, b"old")
-    parting(queue, number)
+    arrival(queue, number)
     assert queue.file(layout.local(number)).read_bytes() == b"Tjoe@example.org\0"
     assert not queue.file(layout.remote(number)).exists()
     assert not queue.file(layout.bounce(number)).exists()
 
 
 def test_memory_keeps_small_messages_and_not_too_many(queue: Home) -> None:
-    few = parting(queue, queue.submit(*(b"joe%d@example.org" % n for n in range(SMALL))))
-    many = parting(queue, queue.submit(*(b"joe%d@example.org" % n for n in range(SMALL + 1))))
+    few = arrival(queue, queue.submit(*(b"joe%d@example.org" % n for n in range(SMALL))))
+    many = arrival(queue, queue.submit(*(b"joe%d@example.org" % n for n in range(SMALL + 1))))
     assert few.fresh(0, 0) is not None
     assert many.fresh(0, 0) is None
     timetable = Timetable()
