@@ -8,7 +8,8 @@ is a name in the password file, in lower case and of at most 31 bytes, provided 
 user is not root and owns the home.  All other addresses belong to alias, with local for an
 extension.  qmail-lspawn runs it for addresses that are not in users/cdb.
 
-In a plain user's instance only that user is found, and alias is the folder alias of the home.
+In a plain user's instance only that user is found.  alias lives where the password file says; in a home
+other than /var/qmail, the folder alias of that home, so that several instances on one machine are apart.
 
 Exit status:
     0    done
@@ -110,5 +111,11 @@ def alias(local: bytes, plain: bool) -> User | None:
 
 
 def user_of(account: pwd.struct_passwd, dash: bytes, ext: bytes) -> User:
-    name, folder = os.fsencode(account.pw_name), os.fsencode(account.pw_dir)
-    return User(name, account.pw_uid, account.pw_gid, folder, dash, ext)
+    return User(os.fsencode(account.pw_name), account.pw_uid, account.pw_gid, folder_of(account), dash, ext)
+
+
+def folder_of(account: pwd.struct_passwd) -> bytes:
+    """Where *account* lives; alias has a folder in each of several homes on one machine."""
+    if account.pw_name == "alias" and home.home() != home.DEFAULT:
+        return home.path(b"alias")
+    return os.fsencode(account.pw_dir)
