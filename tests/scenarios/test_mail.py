@@ -1,0 +1,185 @@
+"""Mail through a whole system, from SMTP to wherever it goes."""
+
+from __future__ import annotations
+
+import os
+import smtplib
+import subprocess
+
+import pytest
+from commands import BIN, environment
+from instance import NOBODY, Instance
+from sink import Sink
+from until import until
+
+
+def test_a_message_goes_from_smtp_to_a_maildir(mail: Instance) -> None:
+    text = mail.send(mail.joe.address)
+    lines = mail.joe.received(text).decode().splitlines()
+    assert lines[:2] == ["Return-Path: <peer@far.example>", "Delivered-To: joe@mail.example"]
+    assert lines[2].startswith("Received: (qmail ")
+    assert lines[3] == "Received: from unknown (HELO client.example) (127.0.0.1)"
+    assert lines[-1] == text
+
+
+def test_a_message_goes_from_smtp_to_an_mbox(mail: Instance) -> None:
+    mail.joe.write(".qmail-mbox", "./Mailbox\n")
+    text = mail.send("joe-mbox@mail.example", text="From here on\n")
+    mailbox = mail.joe.home / "Mailbox"
+    until(lambda: mailbox.exists() and mailbox.read_text().endswith("\n\n"))
+    lines = mailbox.read_text().splitlines()
+    assert lines[0].startswith("From peer@far.example ")
+    assert lines[-3:] == [text, ">From here on", ""]
+
+
+def test_a_dot_qmail_file_forwards_to_another_user(mail: Instance) -> None:
+    mail.joe.write(".qmail-forward", "&sue@mail.example\n")
+    text = mail.send("joe-forward@mail.example")
+    message = mail.sue.received(text)
+    assert b"Delivered-To: sue@mail.example\n" in message
+    assert b"Delivered-To: joe-forward@mail.example\n" in message
+    assert not any(text.encode() in other for other in mail.joe.messages())
+
+
+def test_an_alias_stands_for_several_users(mail: Instance) -> None:
+    mail.alias.write(".qmail-staff", "&joe@mail.example\n&sue@mail.example\n")
+    text = mail.send("staff@mail.example")
+    for box in mail.joe, mail.sue:
+        assert b"Delivered-To: staff@mail.example\n" in box.received(text)
+
+
+def test_a_user_has_all_addresses_behind_a_dash(mail: Instance) -> None:
+    mail.joe.write(".qmail-list-default", "./Maildir/\n")
+    text = mail.send("joe-list-2026@mail.example")
+    assert b"Delivered-To: joe-list-2026@mail.example\n" in mail.joe.received(text)
+
+
+def test_a_virtual_domain_belongs_to_a_user(mail: Instance) -> None:
+    mail.joe.write(".qmail-virtual-default", "./Maildir/\n")
+    text = mail.send("anybody@virtual.example")
+    assert b"Delivered-To: joe-virtual-anybody@virtual.example\n" in mail.joe.received(text)
+
+
+def test_a_percent_sign_is_an_at_sign_where_percenthack_says_so(mail: Instance) -> None:
+    text = mail.send("sue%mail.example@hack.example")
+    assert b"Delivered-To: sue@mail.example\n" in mail.sue.received(text)
+
+
+def test_mail_for_another_host_is_relayed_as_smtproutes_says(mail: Instance, sink: Sink) -> None:
+    text = mail.send("bob@sink.example")
+    message = sink.received(text)
+    assert b"bob@sink.example" in message and b"peer@far.example" in message
+    mail.wait_until_empty()
+
+
+def test_one_message_goes_to_all_its_recipients(mail: Instance, sink: Sink) -> None:
+    text = mail.send("joe@mail.example", "bob@sink.example", "sue@mail.example")
+    mail.joe.received(text)
+    mail.sue.received(text)
+    sink.received(text)
+
+
+# -- rules -----------------------------------------------------------------------------------
+
+
+def test_relaying_is_denied_until_the_rules_allow_it_without_a_restart(mail: Instance, sink: Sink) -> None:
+    server = mail.pid("qmail-smtpd")
+    mail.compile_rules("127.0.0.5:allow")
+    mail.joe.received(mail.send("joe@mail.example", source="127.0.0.5"))
+    with pytest.raises(smtplib.SMTPRecipientsRefused) as refused:
+        mail.send("bob@sink.example", source="127.0.0.5")
+    reply = (553, b"sorry, that domain isn't in my list of allowed rcpthosts (#5.7.1)")
+    assert refused.value.recipients == {"bob@sink.example": reply}
+    mail.compile_rules('127.0.0.5:allow,RELAYCLIENT=""')
+    sink.received(mail.send("bob@sink.example", source="127.0.0.5"))
+    assert mail.pid("qmail-smtpd") == server
+
+
+def test_a_denied_client_gets_no_greeting(mail: Instance) -> None:
+    mail.compile_rules("127.0.0.6:deny")
+    with pytest.raises(smtplib.SMTPServerDisconnected):
+        mail.smtp("127.0.0.6")
+    mail.joe.received(mail.send("joe@mail.example"))
+
+
+def test_a_rule_limits_the_size_of_messages(mail: Instance) -> None:
+    mail.compile_rules('127.0.0.7:allow,DATABYTES="1000"')
+    with pytest.raises(smtplib.SMTPDataError) as refused:
+        mail.send("joe@mail.example", source="127.0.0.7", text="x" * 1000)
+    assert refused.value.smtp_code == 552
+    mail.joe.received(mail.send("joe@mail.example", source="127.0.0.7"))
+    mail.joe.received(mail.send("joe@mail.example", text="x" * 1000))
+
+
+def test_a_rule_gives_a_client_a_name(mail: Instance) -> None:
+    mail.compile_rules('127.0.0.8:allow,TCPREMOTEHOST="named.example"')
+    message = mail.joe.received(mail.send("joe@mail.example", source="127.0.0.8"))
+    assert b"Received: from named.example (HELO client.example) (127.0.0.8)\n" in message
+
+
+# -- failures --------------------------------------------------------------------------------
+
+
+def test_a_message_that_cannot_be_delivered_bounces_to_its_sender(mail: Instance) -> None:
+    text = mail.send("nobody-there@mail.example", sender="sue@mail.example")
+    bounce = mail.sue.received(text).decode()
+    head, _, body = bounce.partition("\n\n")
+    assert head.startswith("Return-Path: <>\n")
+    assert "\nFrom: MAILER-DAEMON@mail.example\n" in head
+    assert head.endswith("\nTo: sue@mail.example\nSubject: failure notice")
+    paragraphs = body.split("\n\n")
+    assert paragraphs[0].startswith("Hi. This is the qmail-send program at mail.example.\n")
+    assert paragraphs[1] == "<nobody-there@mail.example>:\nSorry, no mailbox here by that name. (#5.1.1)"
+    assert paragraphs[2] == "--- Below this line is a copy of the message."
+    assert paragraphs[3].startswith("Return-Path: <sue@mail.example>\nReceived: (qmail ")
+    assert bounce.endswith(f"\n\n{text}\n")
+    mail.wait_until_empty()
+
+
+def test_a_bounce_that_bounces_goes_to_the_postmaster(mail: Instance) -> None:
+    text = mail.send("nobody-there@mail.example", sender="nobody-here@mail.example")
+    message = mail.alias.received(text).decode()
+    assert message.startswith("Return-Path: <#@[]>\nDelivered-To: postmaster@mail.example\n")
+    assert "\nI tried to deliver a bounce message to this address, but the bounce bounced!\n" in message
+    assert "\n--- Below this line is the original bounce.\n\nReturn-Path: <>\n" in message
+    mail.wait_until_empty()
+
+
+def test_mail_waits_for_a_host_that_is_down_and_alrm_tries_it_again(mail: Instance) -> None:
+    late = Sink()
+    mail.route("late.example", late.port)
+    before = len(mail.log("qmail-send"))
+    text = mail.send("bob@late.example")
+    assert "CNAME" not in mail.logged("qmail-send", "deferral: ", before)
+    assert mail.left()
+    with late:
+        mail.svc("-a", "qmail-send")
+        late.received(text)
+        mail.wait_until_empty()
+
+
+# -- other ways in ---------------------------------------------------------------------------
+
+
+def test_mail_is_submitted_by_qmail_queue_and_no_program_is_setuid(mail: Instance) -> None:
+    user = NOBODY if os.geteuid() == 0 else None
+    for number, uid in enumerate([mail.runner, user]):
+        envelope = mail.scratch / f"envelope-{number}"
+        envelope.write_bytes(b"Fmr@far.example\0Tjoe@mail.example\0\0")
+        text = f"by qmail-queue {number}"
+        with open(envelope, "rb") as addresses:
+            done = subprocess.run(
+                [BIN / "qmail-queue"],
+                input=f"Subject: hi\n\n{text}\n".encode(),
+                stdout=addresses,
+                env=environment(mail.env),
+                user=uid,
+                cwd="/",
+                check=False,
+            )
+        assert done.returncode == 0
+        message = mail.joe.received(text)
+        assert b"Return-Path: <mr@far.example>\n" in message
+        who = os.geteuid() if uid is None else uid
+        assert b" invoked by uid %d);" % who in message
+    assert not (BIN / "qmail-queue").stat().st_mode & 0o6000
