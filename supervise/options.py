@@ -9,6 +9,8 @@ from supervise.errors import Usage
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from supervise.command import Argv
 
 
@@ -19,7 +21,8 @@ def options(argv: Argv, letters: bytes) -> tuple[list[tuple[bytes, bytes]], Argv
     ends them too, and stays.
 
     Args:
-        letters: the options there are; a letter with a value is followed by a colon.
+        letters: the options there are; a letter with a value is followed by a colon, one whose
+            value, if any, stands in the same word by two.
 
     Returns:
         (letter, value) pairs in their order, and the rest.
@@ -27,9 +30,23 @@ def options(argv: Argv, letters: bytes) -> tuple[list[tuple[bytes, bytes]], Argv
     Raises:
         Usage: an unknown letter, or a value is missing; which one has been said on descriptor 2.
     """
-    name = os.path.basename(argv[0])
-    found: list[tuple[bytes, bytes]] = []
     rest = argv[1:]
+    return list(each(os.path.basename(argv[0]), rest, letters)), rest
+
+
+def each(name: bytes, rest: Argv, letters: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """The options that *rest* begins with, one by one; each word is taken off *rest* when it is looked at.
+
+    So an option can take effect before the next one turns out to be wrong.
+
+    Args:
+        name: who complains.
+        rest: the words of a command line after its first.
+        letters: as for `options`.
+
+    Raises:
+        Usage: as `options` does.
+    """
     while rest and len(rest[0]) > 1 and rest[0].startswith(b"-"):
         word = rest.pop(0)
         if word.startswith(b"--"):
@@ -44,12 +61,12 @@ def options(argv: Argv, letters: bytes) -> tuple[list[tuple[bytes, bytes]], Argv
                 raise Usage
             value = b""
             if letters[where + 1 : where + 2] == b":":
-                if at < len(word):
+                optional = letters[where + 2 : where + 3] == b":"
+                if at < len(word) or optional:
                     value, at = word[at:], len(word)
                 elif rest:
                     value = rest.pop(0)
                 else:
                     say(b"%s: option requires an argument -- %s" % (name, letter))
                     raise Usage
-            found.append((letter, value))
-    return found, rest
+            yield letter, value
