@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 PORT = 113
 LONGEST = 257  # bytes of a user name that we keep, as the original
+LONGEST_PATIENCE = 86400.0  # seconds
 TOO_MUCH = 1000  # bytes of an answer that we read before we give up (RFC 1413, section 6, has less)
 
 
@@ -32,10 +33,11 @@ def remote_user(local: End, remote: End, seconds: float, port: int = PORT) -> by
         The user, without blanks; empty when the other machine will not tell; None when
         it does not answer in time or not at all.
     """
+    seconds = min(max(seconds, 0.001), LONGEST_PATIENCE)
     deadline = time.monotonic() + seconds
     try:
         with socket.socket(family(remote.ip), socket.SOCK_STREAM) as asking:
-            asking.settimeout(max(seconds, 0.001))
+            asking.settimeout(seconds)
             asking.bind(local.address(0))
             asking.connect(remote.address(port))
             asking.sendall(b"%d , %d\r\n" % (remote.port, local.port))

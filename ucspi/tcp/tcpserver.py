@@ -96,6 +96,9 @@ USAGE = (
 )
 
 
+SOMAXCONN = 0x7FFFFFFF  # the system cuts it down to its own limit
+
+
 @command(b"tcpserver", USAGE)
 def main(argv: Argv) -> int:
     settings, words = Settings.read(argv)
@@ -120,6 +123,8 @@ def step(what: bytes, call: Callable[[], Result]) -> Result:
         return call()
     except OSError as error:
         raise Temporary(what, error) from None
+    except OverflowError:  # a number that the system has no room for
+        raise Temporary(what, OSError(errno.EINVAL, os.strerror(errno.EINVAL))) from None
 
 
 def listen(settings: Settings) -> socket.socket:
@@ -141,7 +146,7 @@ def listen(settings: Settings) -> socket.socket:
         bare, _, interface = host.partition("%")
         place = (bare, port, 0, interface_number(os.fsencode(interface)) if interface else settings.interface)
     step(b"unable to bind", lambda: listening.bind(place))
-    step(b"unable to listen", lambda: listening.listen(settings.backlog))
+    step(b"unable to listen", lambda: listening.listen(min(settings.backlog, SOMAXCONN)))
     listening.setblocking(False)
     return listening
 

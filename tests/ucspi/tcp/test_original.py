@@ -109,6 +109,7 @@ def test_ours_does_what_the_original_does(options: list[str], program: tuple[str
         ["-RHl0", "0", "-1", "true"],
         ["-RHl0", "0", "0x19", "true"],
         ["-RHl0", "192.0.2.77", "0", "true"],
+        ["-RHl0", "-b", "99999999999999999999", "192.0.2.77", "0", "true"],
         ["-RHl0", "-4", "::1", "0", "true"],
         ["-qRHl0", "192.0.2.77", "0", "true"],
     ],
