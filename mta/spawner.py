@@ -39,7 +39,8 @@ from mta import home
 from supervise.command import say
 from supervise.errors import TEMPORARY
 from supervise.fd import CHUNK, write_all
-from supervise.pool import Pool, run_again
+from supervise.pool import Pool
+from supervise.worker import run_again
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -80,20 +81,13 @@ class Job:
     Args:
         argv: the command line; it finds the message on 0.
         key: whom the worker serves; it is used again for the same key.
-        prepare: what a new worker does first, to become somebody else.
         outputs: the descriptors whose output is wanted; the others of 1 and 2 are the worker's.
     """
 
-    __slots__ = ("argv", "key", "outputs", "prepare")
+    __slots__ = ("argv", "key", "outputs")
 
-    def __init__(
-        self,
-        argv: Argv,
-        key: Hashable = None,
-        prepare: Callable[[], object] | None = None,
-        outputs: tuple[int, ...] = (1, 2),
-    ) -> None:
-        self.argv, self.key, self.prepare, self.outputs = argv, key, prepare, outputs
+    def __init__(self, argv: Argv, key: Hashable = None, outputs: tuple[int, ...] = (1, 2)) -> None:
+        self.argv, self.key, self.outputs = argv, key, outputs
 
 
 class Done:
@@ -139,12 +133,15 @@ class Spawner:
 
     Args:
         deliver: the steps of one delivery, and its report.
+        prepare: what a new worker does first, given the key of its jobs, to become somebody else.
     """
 
-    def __init__(self, deliver: Callable[[Request], Steps]) -> None:
+    def __init__(
+        self, deliver: Callable[[Request], Steps], prepare: Callable[[Hashable], object] = lambda key: None
+    ) -> None:
         self.deliver = deliver
         self.owner = home.account(b"qmailq").uid
-        self.pool = Pool(work, limit=LIMIT)
+        self.pool = Pool(work, lambda key: settle(prepare, key), limit=LIMIT)
         self.poll = select.poll()
         self.heard = b""  # the beginning of a request
         self.hearing = self.speaking = True
@@ -260,7 +257,7 @@ class Spawner:
             raise Refused(b"Zqmail-spawn unable to create pipe. (#4.3.0)\n") from None
         fds = {0: delivery.message, **dict.fromkeys(job.outputs, writing)}
         try:
-            self.pool.begin(marshal.dumps(job.argv), fds, delivery, job.key, lambda: settle(job.prepare))
+            self.pool.begin(marshal.dumps(job.argv), fds, delivery, job.key)
         except OSError:
             os.close(reading)
             raise Refused(b"Zqmail-spawn unable to fork. (#4.3.0)\n") from None
@@ -304,14 +301,13 @@ class Spawner:
 # -- the worker's side -------------------------------------------------------------------
 
 
-def settle(prepare: Callable[[], object] | None) -> None:
-    """What a new worker does first: let go of qmail-send's pipes, then *prepare*."""
+def settle(prepare: Callable[[Hashable], object], key: Hashable) -> None:
+    """What a new worker does first: let go of qmail-send's pipes, then *prepare* for *key*."""
     nothing = os.open(b"/dev/null", os.O_RDWR | os.O_CLOEXEC)
     os.dup2(nothing, 0)
     os.dup2(nothing, 1)
     os.close(nothing)
-    if prepare:
-        prepare()
+    prepare(key)
 
 
 def work(payload: bytes) -> int:

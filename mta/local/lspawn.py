@@ -38,10 +38,11 @@ from ucspi.cdb import Cdb
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Hashable
 
     from mta.spawner import Request, Steps
 
+QMAILP = b"qmailp"  # the key of the workers that look users up
 DEFERRED = (71, 74, 75, TEMPORARY)  # exit codes of qmail-local, besides it those of sysexits.h
 TEXTS = {  # exit codes with a text of ours: of qmail-getpw, of other programs in bin, of the original qmail-lspawn
     112: b"ZInternal qmail-lspawn bug.\n",
@@ -75,7 +76,7 @@ def main(argv: Argv) -> int:
     import mta.local.local
     import mta.queue.submit  # noqa: F401  # what our workers run: loaded once, here
 
-    return Spawner(lambda request: deliver(request, argv[1])).serve()
+    return Spawner(lambda request: deliver(request, argv[1]), turn_into).serve()
 
 
 def deliver(request: Request, usual: bytes) -> Steps:
@@ -115,7 +116,7 @@ def looked_up(address: bytes) -> Generator[Job, Done, User]:
         Refused: it does not say.
     """
     argv = [home.program(b"qmail-getpw"), address]
-    done = yield Job(argv, b"getpw", None if home.plain() else as_qmailp, outputs=(1,))
+    done = yield Job(argv, None if home.plain() else QMAILP, outputs=(1,))
     if done.crashed:
         raise Refused(TEXTS[SYSTEM])
     if done.code:
@@ -135,11 +136,6 @@ def parse(data: bytes) -> User:
         raise Refused(TEXTS[BUG]) from None
 
 
-def as_qmailp() -> None:
-    account = home.account(b"qmailp")
-    become(account.uid, account.gid)
-
-
 def local(user: User, request: Request, usual: bytes) -> Job:
     """qmail-local for *user*, as that user.
 
@@ -151,16 +147,27 @@ def local(user: User, request: Request, usual: bytes) -> Job:
     argv = [home.program(b"qmail-local"), b"--", user.name, user.home, request.local]
     argv += [user.dash, user.ext, request.host, request.sender, usual]
     if not home.plain():
-        return Job(argv, (user.uid, user.gid), lambda: turn_into(user))
+        return Job(argv, (user.uid, user.gid))
     if user.uid != os.geteuid():
         raise Refused(b"ZSorry, I may not deliver as %s. (#4.3.5)\n" % user.name)
     return Job(argv)
 
 
-def turn_into(user: User) -> None:
-    """Become *user* for good, in a folder that everybody may enter, where a worker begins and goes back to."""
+def turn_into(key: Hashable) -> None:
+    """Become whom a new worker serves, for good, in a folder that everybody may enter: it goes back there each time.
+
+    Args:
+        key: QMAILP, or a user's uid and gid; None in a plain user's instance, where we stay who we are.
+    """
+    if key is None:
+        return
     os.chdir(b"/")
-    become(user.uid, user.gid)
+    if key == QMAILP:
+        account = home.account(b"qmailp")
+        key = account.uid, account.gid
+    assert isinstance(key, tuple)
+    uid, gid = key
+    become(uid, gid)
 
 
 def report(done: Done) -> bytes:

@@ -180,7 +180,7 @@ class Server:
         self.listener: socket.socket | None = listener
         self.limit = limit
         self.trusted = {0, os.geteuid(), *names}
-        self.pool = Pool(lambda payload: submission(int(payload), names), limit)
+        self.pool = Pool(lambda payload: submission(int(payload), names), limit=limit)
         self.signals = Signals(signal.SIGTERM)
         self.silent: dict[int, Client] = {}  # by descriptor, the oldest first
         self.waiting: list[Client] = []

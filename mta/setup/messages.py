@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 
 from mta.home import path
-from mta.queue.layout import NAMES, mess, numbers, state_of
+from mta.queue.layout import NAMES, folders, mess, state_of
 from mta.setup.plan import FILE, Piece
 from supervise.errors import Temporary
 
@@ -33,7 +33,8 @@ def message_pieces(number: int) -> list[Piece]:
 
 def known_messages() -> list[int]:
     """Every number that some file of the queue bears."""
-    return sorted({number for kind in KINDS for number in numbers(kind)})
+    names = {name for kind in KINDS for folder in folders(kind) for name in os.listdir(folder)}
+    return sorted(int(name) for name in names if name.isdigit())
 
 
 def illegal_messages() -> Iterator[bytes]:

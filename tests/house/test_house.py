@@ -48,12 +48,12 @@ def test_imports_run_down_the_layers() -> None:
     assert not wrong
 
 
-def test_only_the_program_and_pool_modules_fork_or_exec() -> None:
+def test_only_the_program_and_nursery_modules_fork_or_exec() -> None:
     words = {"fork", "forkpty", "vfork", "execv", "execve", "execvp", "execvpe", "posix_spawn", "system", "popen"}
     wrong = [
         f"{path.relative_to(ROOT)}: os.{node.attr}"
         for path in MODULES
-        if path.relative_to(ROOT).as_posix() not in ("supervise/program.py", "supervise/pool.py")
+        if path.relative_to(ROOT).as_posix() not in ("supervise/program.py", "supervise/nursery.py")
         for node in ast.walk(ast.parse(path.read_bytes()))
         if isinstance(node, ast.Attribute)
         and node.attr in words

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import functools
 import marshal
 import resource
 import select
@@ -36,9 +37,10 @@ class Acceptor:
         self.listening, self.settings = listening, settings
         self.limits = Limits(settings.limit, settings.limit_per_address)
         old_limit = allow_descriptors(2 * settings.limit + SPARE)
-        self.restore_limit = lambda: resource.setrlimit(resource.RLIMIT_NOFILE, old_limit)
-        self.pool = Pool(Server(settings), limit=settings.limit)
+        restore_limit = functools.partial(resource.setrlimit, resource.RLIMIT_NOFILE, old_limit)
+        self.pool = Pool(Server(settings), lambda key: restore_limit(), limit=settings.limit)
         self.signals = Signals(signal.SIGTERM)
+        signal.signal(signal.SIGPIPE, signal.SIG_IGN)  # that nobody reads the log is no reason to stop
         self.resting_until = 0.0  # when we accept again after the system had no more to give
 
     def serve(self) -> int:
@@ -91,7 +93,7 @@ class Acceptor:
             try:
                 number = connection.fileno()
                 payload = marshal.dumps((remote.ip, remote.port, None, remote.interface))
-                self.pool.begin(payload, {0: number, 1: number}, remote.ip, prepare=self.restore_limit)
+                self.pool.begin(payload, {0: number, 1: number}, remote.ip)
             except OSError as error:
                 self.warn(b"unable to fork: " + reason(error))
                 self.limits.leave(remote.ip)

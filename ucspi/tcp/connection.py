@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import marshal
 import os
+import signal
 import socket
 
 from setproctitle import setproctitle
 
 from supervise.command import say
 from supervise.errors import PERMANENT, TEMPORARY, Temporary
-from supervise.pool import run_again
 from supervise.program import DEFAULT_PATH, execute, find
+from supervise.worker import run_again
 from ucspi import dns, ip
 from ucspi.cdb import Cdb
 from ucspi.environ import End, put, shown_ip, variables
@@ -56,6 +57,7 @@ class Server:
             Become: the worker is to become the program.
         """
         settings = self.settings
+        signal.signal(signal.SIGPIPE, signal.SIG_IGN)  # that nobody reads the log is no reason to stop
         if settings.verbosity >= ALL:
             say(b"tcpserver: pid %d from %s" % (os.getpid(), shown_ip(remote.ip, settings.as_ipv6).encode()))
         local = prepare(remote, settings)
@@ -74,6 +76,7 @@ class Server:
         path = os.environb.get(b"PATH", DEFAULT_PATH)  # as the original: rules do not change where we look
         put(variables(local, remote, info, settings.as_ipv6))
         put(changes)
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
         return self.run(path)
 
     def decide(self, remote: End, info: bytes | None) -> tuple[bool, list[Variable]]:
@@ -143,7 +146,7 @@ def prepare(remote: End, settings: Settings) -> End:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if settings.banner:
             try:
-                connection.sendall(settings.banner, socket.MSG_NOSIGNAL)
+                connection.sendall(settings.banner)
             except OSError as error:
                 raise Temporary(b"unable to print banner", error) from None
         try:

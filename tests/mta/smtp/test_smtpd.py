@@ -16,7 +16,8 @@ from commands import BIN, Result, environment, run, start
 from until import until
 
 from mta.smtp.smtpd import main
-from supervise.pool import Pool, run_again
+from supervise.pool import Pool
+from supervise.worker import run_again
 
 MESSAGE = b"MAIL FROM:<joe@irs.gov>\r\nRCPT TO:<bill@heaven.af.mil>\r\nDATA\r\nSubject: x\r\n\r\nhello\r\n.\r\nQUIT\r\n"
 CLIENT = {

@@ -92,14 +92,14 @@ def test_a_high_limit_raises_the_limit_of_open_files_for_us_and_not_for_the_prog
 
 def test_connections_that_nobody_can_serve_are_dropped_and_later_ones_served() -> None:
     def low() -> None:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (20, 20))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (15, 15))
 
     with Server(*SERVE_ON, preexec_fn=low) as server:
-        clients = [server.connect() for _ in range(12)]
+        clients = [server.connect() for _ in range(30)]
         log = server.logged("unable to fork")
         assert "tcpserver: warning: dropping connection, unable to fork: process cannot open more files\n" in log
         served = [client for client in clients if client.recv(99) == b"ready\n"]
-        assert 0 < len(served) < 12
+        assert 0 < len(served) < 30
         for client in clients:
             client.close()
         until(lambda: server.log().rstrip().endswith("status: 0/40"), what="all have ended")
@@ -360,6 +360,24 @@ def test_other_signals_kill_it_as_any_program(number: int) -> None:
     with Server("true") as server:
         server.process.send_signal(number)
         assert server.process.wait() == -number
+
+
+def test_it_goes_on_when_nobody_reads_its_log(home: dict[str, str | None]) -> None:
+    reading, writing = os.pipe()
+
+    def log_to_pipe() -> None:
+        os.dup2(writing, 2)
+
+    with Server("qmail-smtpd", env=home, preexec_fn=log_to_pipe) as server:
+        os.close(writing)
+        os.close(reading)
+        for _ in range(3):
+            assert dialogue(server) == REFUSED
+
+
+def test_a_program_has_the_ordinary_way_of_dying_from_a_closed_pipe() -> None:
+    with Server("sh", "-c", "grep ^SigIgn /proc/$$/status") as server:
+        assert server.ask().split()[1] == b"0" * 16
 
 
 def test_it_works_when_its_parent_ignored_the_death_of_children() -> None:

@@ -1,0 +1,190 @@
+"""A worker's life: one job after another, and everything put back in between.
+
+A job finds what exec would have given it: the descriptors that came with it, and the environment, folder,
+umask and signals that the worker was born with.  When it is over, the worker puts all of that back and closes
+what the job left open, so nothing of one job reaches the next.  What cannot be put back ends the worker.
+
+A job whose program is not ours, or may not run twice in one process, uses the worker up: the worker becomes that
+program, and the program's end is the job's end.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import gc
+import marshal
+import os
+import resource
+import signal
+import socket
+import struct
+
+from supervise.command import Become, say
+from supervise.errors import TEMPORARY, Trouble
+from supervise.program import close_all_but, find, ordinary_signals, run
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from supervise.command import Argv
+
+STATUS = struct.Struct("<I")  # a worker's answer: the job's wait status
+LARGEST = 1 << 17  # bytes of a payload; an environment or a command line fits
+HIGH = 64  # a worker's own descriptors live from here up, out of the way of every job's, where the limit allows
+GROWTH = 16 << 10  # KiB that a worker may grow by before it is replaced
+DESCRIPTORS = 8  # that one job may bring
+SIGNALS = [n for n in signal.valid_signals() if n < signal.SIGRTMIN and n not in (signal.SIGKILL, signal.SIGSTOP)]
+
+
+def live(channel: int, prepare: Callable[[], object], work: Callable[[bytes], int]) -> None:
+    """Be a worker until the parent closes *channel*; never returns.
+
+    Args:
+        channel: the socket over which jobs come.
+        prepare: what is done once, before the first job.
+        work: what is done with a job's payload; it returns the exit code.
+    """
+    code = TEMPORARY
+    try:
+        ordinary_signals()
+        gc.enable()
+        close_all_but({0, 1, 2, channel})
+        own = lift(channel)
+        os.close(channel)
+        prepare()
+        code = _serve(socket.socket(fileno=own), Birth(own), work)
+    except Trouble as trouble:
+        say(b"worker: fatal: " + trouble.line)
+        code = trouble.code
+    except BaseException as bug:  # nothing may unwind into the parent's code
+        say(b"worker: bug: " + repr(bug).encode())
+    finally:
+        os._exit(code & 0xFF)
+
+
+def high() -> int:
+    """The lowest number for a worker's own descriptors: `HIGH`, or less under a tight limit."""
+    return min(HIGH, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
+
+
+def lift(fd: int) -> int:
+    """A second descriptor for what *fd* is, out of the way."""
+    return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, high())
+
+
+class Birth:
+    """What a worker was born with, and goes back to after each job."""
+
+    def __init__(self, channel: int) -> None:
+        self.environment = dict(os.environb)
+        self.umask = os.umask(0o77)
+        os.umask(self.umask)
+        self.signals = {number: signal.getsignal(number) for number in SIGNALS}
+        self.standard = [lift(fd) for fd in (0, 1, 2)]
+        self.folder = self._folder()
+        self.own = {0, 1, 2, channel, *self.standard} | ({self.folder} if self.folder is not None else set())
+
+    def _folder(self) -> int | None:
+        """The folder we stand in; None when we may not enter it, as somebody who was put here by root."""
+        try:
+            fd = os.open(b".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError:
+            return None
+        lifted = lift(fd)
+        os.close(fd)
+        return lifted
+
+    def again(self) -> bool:
+        """Put everything back; False: it cannot be, and the worker must not be used again."""
+        try:
+            self._stop_signals()
+            for fd, saved in enumerate(self.standard):
+                os.dup2(saved, fd)
+            close_all_but(self.own)
+            os.umask(self.umask)
+            if self.folder is None:
+                return False
+            os.fchdir(self.folder)
+            self._restore_environment()
+        except OSError:
+            return False
+        return no_child_left()
+
+    def _stop_signals(self) -> None:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.set_wakeup_fd(-1)
+        for number, action in self.signals.items():
+            if signal.getsignal(number) is not action:
+                signal.signal(number, action or signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+    def _restore_environment(self) -> None:
+        if os.environb.copy() == self.environment:
+            return
+        for name in [name for name in os.environb if name not in self.environment]:
+            del os.environb[name]
+        os.environb.update(self.environment)
+
+
+def no_child_left() -> bool:
+    """Bury the children that a job left; False when one of them still lives."""
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    except ChildProcessError:
+        return True
+    return False
+
+
+def _serve(channel: socket.socket, birth: Birth, work: Callable[[bytes], int]) -> int:
+    start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    while True:
+        message, attached, _, _ = socket.recv_fds(channel, LARGEST, DESCRIPTORS)
+        if not message:
+            return 0
+        targets, payload = marshal.loads(message)
+        if len(attached) != len(targets):  # we have no room for more descriptors
+            return TEMPORARY
+        _take(dict(zip(targets, attached, strict=True)))
+        try:
+            code = work(payload)
+        except Become as change:  # used up; who waits for us waits for what we become
+            return run(change.argv, change.path, change.name, change.code)
+        reusable = birth.again()
+        grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - start
+        if not reusable or grown > GROWTH:
+            return code
+        try:
+            channel.send(STATUS.pack((code & 0xFF) << 8), socket.MSG_NOSIGNAL)
+        except OSError:  # the parent is gone
+            return code
+
+
+def _take(fds: dict[int, int]) -> None:
+    """Move the descriptors that came with a job to where it expects them."""
+    lifted = {want: lift(have) for want, have in fds.items()}
+    for have in fds.values():
+        os.close(have)
+    for want, have in lifted.items():
+        os.dup2(have, want)
+        os.close(have)
+
+
+def run_again(argv: Argv, path: bytes | None = None) -> int:
+    """Run *argv* in a worker: here, if it is ours and may run again in one process, else by becoming it.
+
+    What it becomes itself is treated alike, so a chain such as `rblsmtpd qmail-smtpd`
+    does not use the worker up.
+
+    Raises:
+        Become: the worker is used up.
+    """
+    following = Become(argv, path)
+    while (command := find(following.argv[0], following.path)) and command.again:
+        try:
+            return command(following.argv)
+        except Become as change:
+            following = change
+            following.name = command.name
+    raise following
