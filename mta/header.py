@@ -87,7 +87,10 @@ def whole(fields: list[list[bytes]]) -> list[bytes]:
 
 
 def fold(pieces: list[bytes], width: int = WIDTH) -> bytes:
-    """A field made of *pieces*, with its line end; where a line would grow over *width*, the next piece begins another."""
+    """A field made of *pieces*, with its line end.
+
+    A piece that would make its line longer than *width* begins another one.
+    """
     lines = [pieces[0]]
     for piece in pieces[1:]:
         if len(lines[-1]) + 2 + len(piece) <= width:  # as the original, which counts the fold that it leaves out

@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     from mta.tokens import Token
 
 RESENT = b"resent-"
-SENDERS = (b"sender", b"from", b"reply-to", b"return-receipt-to", b"errors-to")
-SENDERS += (b"resent-sender", b"resent-from", b"resent-reply-to")
+SENDERS = (
+    *(b"sender", b"from", b"reply-to", b"return-receipt-to", b"errors-to"),
+    *(b"resent-sender", b"resent-from", b"resent-reply-to"),
+)
 DROPPED = (b"bcc", b"resent-bcc", b"return-path", b"content-length")
 MAKE_RESENT = (b"sender", b"from", b"reply-to", b"to", b"cc", b"bcc", b"date", b"message-id")
 VERP = b"-@[]"  # qmail-send puts recipient and host in place of this
@@ -120,25 +122,25 @@ class Header:
         return second + b".%d%06d.qmail@" % (os.getpid(), self.now % 1 * 1000000) + self.hosts.for_ids
 
     def default_from(self) -> bytes:
-        """The From field that we make; what the host is made of shows when it is parsed again."""
-        user, host, name = self.wishes.user, self.wishes.host, self.wishes.name
-        address = [(ATOM if quote_local(user) == user else QUOTED, user)]
-        if host is not None:
-            address += [AT, (ATOM, host)]
-        if name is not None:
-            address = (
-                [*address, (COMMENT, name)] if self.wishes.name_as_comment else [(QUOTED, name), LEFT, *address, RIGHT]
-            )
+        """The From field that we make, to be parsed again: the host stands in one piece."""
+        user, name = self.wishes.user, self.wishes.name
+        address = at_host((ATOM if quote_local(user) == user else QUOTED, user), self.wishes.host)
+        if name is not None and self.wishes.name_as_comment:
+            address += [(COMMENT, name)]
+        elif name is not None:
+            address = [(QUOTED, name), LEFT, *address, RIGHT]
         return spell([(ATOM, b"From"), COLON, *address])
 
     def default_return_path(self) -> bytes:
-        """The Return-Path field that we make for its address."""
-        user, host = self.wishes.bounce_user, self.wishes.bounce_host
+        """The Return-Path field that we make for its address, to be parsed again."""
+        user = self.wishes.bounce_user
         if self.wishes.per_message:
             user += b"-%d.%d" % (self.now, os.getpid())
         if self.wishes.per_recipient:
             user += b"-"
-        address = [(QUOTED, user)]
-        if host is not None:
-            address += [AT, (ATOM, host)]
-        return spell([(ATOM, b"Return-Path"), COLON, *address])
+        return spell([(ATOM, b"Return-Path"), COLON, *at_host((QUOTED, user), self.wishes.bounce_host)])
+
+
+def at_host(user: Token, host: bytes | None) -> list[Token]:
+    """The address of *user* at *host*, which goes without saying when it is None."""
+    return [user] if host is None else [user, AT, (ATOM, host)]

@@ -38,8 +38,10 @@ class Wishes:
         self.per_message, self.per_recipient = b"m" in letters, b"r" in letters
         self.host = first(b"QMAILHOST", b"MAILHOST")
         self.bounce_host = first(b"QMAILSHOST", b"QMAILHOST", b"MAILHOST")
-        self.user = first(b"QMAILUSER", b"MAILUSER", b"USER", b"LOGNAME", otherwise=b"anonymous")
-        self.bounce_user = first(b"QMAILSUSER", otherwise=self.user)
+        user = first(b"QMAILUSER", b"MAILUSER", b"USER", b"LOGNAME")
+        self.user = b"anonymous" if user is None else user
+        bounce_user = first(b"QMAILSUSER")
+        self.bounce_user = self.user if bounce_user is None else bounce_user
         self.name = first(b"QMAILNAME", b"MAILNAME", b"NAME")
         self.lists = mailing_lists()
 
@@ -76,12 +78,12 @@ class Options:
         self.header = source != ARGUMENTS
 
 
-def first(*names: bytes, otherwise: bytes | None = None) -> bytes | None:
-    """The first of these variables that is set, else *otherwise*; a line end, which would end the field, is a blank."""
+def first(*names: bytes) -> bytes | None:
+    """The first of these variables that is set, or None; a line end, which would end the field, is a blank."""
     for name in names:
         if name in os.environb:
             return os.environb[name].replace(b"\n", b" ")
-    return otherwise
+    return None
 
 
 def mailing_lists() -> set[bytes]:
