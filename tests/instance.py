@@ -124,6 +124,7 @@ class Instance:
     def __enter__(self) -> Instance:
         try:
             self.start()
+            self.wait_for_submission()
             self.wait_for_smtp()
         except BaseException:
             self.remove()
@@ -276,6 +277,19 @@ class Instance:
                 return False
 
         until(greeting, what="a greeting")
+
+    def wait_for_submission(self) -> None:
+        """Wait until qmail-queued listens."""
+
+        def listening() -> bool:
+            with socket.socket(socket.AF_UNIX) as client:
+                try:
+                    client.connect(f"{self.home}/run/submit")
+                except OSError:
+                    return False
+                return True
+
+        until(listening, what="qmail-queued")
 
     def smtp(self, source: str = "127.0.0.1") -> smtplib.SMTP:
         """A client at the address *source*, for which there may be rules."""
