@@ -68,9 +68,11 @@ class Hosts:
 
 
 def host(name: bytes, me: bytes | None) -> bytes:
-    """The host name *name*: QMAILNAME in the environment, else `control/name`, else *me*, else *name* itself."""
-    found = control.value(name)  # as the original: read, and missed, even when the environment has its own
-    return os.environb.get(b"QMAIL" + name.upper(), (name if me is None else me) if found is None else found)
+    """The host name *name*: from the environment, or from `control/name`, else *me*, else *name* itself."""
+    found = control.value(name)  # as the original: it must be readable even when the environment has the last word
+    if found is None:
+        found = name if me is None else me
+    return os.environb.get(b"QMAIL" + name.upper(), found).replace(b"\n", b" ")  # a line end would end the field
 
 
 def without_route(address: list[Token]) -> list[Token]:

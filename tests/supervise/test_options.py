@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from supervise.errors import Usage
-from supervise.options import options
+from supervise.options import each, options
 
 
 @pytest.mark.parametrize(
@@ -52,3 +52,19 @@ def test_the_callers_words_are_left_alone() -> None:
     argv = [b"prog", b"-a", b"x"]
     options(argv, b"a")
     assert argv == [b"prog", b"-a", b"x"]
+
+
+def test_an_optional_value_stands_in_the_same_word() -> None:
+    assert options([b"prog", b"-oa", b"-o", b"-ao", b"x"], b"ao::") == (
+        [(b"o", b"a"), (b"o", b""), (b"a", b""), (b"o", b"")],
+        [b"x"],
+    )
+
+
+def test_an_option_acts_before_the_next_turns_out_to_be_wrong() -> None:
+    rest = [b"-a", b"-z", b"x"]
+    found = each(b"prog", rest, b"a")
+    assert next(found) == (b"a", b"")
+    assert rest == [b"-z", b"x"]
+    with pytest.raises(Usage):
+        next(found)
