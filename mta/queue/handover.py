@@ -33,12 +33,11 @@ def connect() -> socket | None:
         folder = os.open(path(FOLDER), os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError:
         return None
-    connection = socket(AF_UNIX, SOCK_STREAM)
     try:
+        connection = socket(AF_UNIX, SOCK_STREAM)
         # An address has room for 107 bytes, whatever the home is called.
         connection.connect(b"/proc/self/fd/%d/%s" % (folder, NAME))
     except OSError:
-        connection.close()
         return None
     finally:
         os.close(folder)

@@ -121,18 +121,6 @@ def state_of(number: int) -> bytes:
     raise Temporary(b"message %d is in no legal state: %s (mess intd todo info local remote bounce)" % (number, seen))
 
 
-def numbers(name: bytes) -> Iterator[int]:
-    """The messages that have a file below *name* (`mess`, `todo`, ...), as they are found; other names are passed by.
-
-    Raises:
-        OSError: a folder cannot be read; its name says which.
-    """
-    for folder in folders(name):
-        for entry in os.listdir(folder):
-            if entry.isdigit():
-                yield int(entry)
-
-
 def folders(name: bytes) -> list[bytes]:
     """The folders that hold the files of *name*: one, or the SPLIT ones."""
     return [b"%s/%d" % (name, at) for at in range(SPLIT)] if name in SPLIT_NAMES else [name]

@@ -62,6 +62,7 @@ from supervise.options import options
 from supervise.pool import Pool
 
 ADDRESS = handover.FOLDER + b"/" + handover.NAME
+DRAFT = ADDRESS + b".new"
 LOCK = ADDRESS + b".lock"
 
 LIMIT = 100  # submissions at once
@@ -126,13 +127,14 @@ def lock_out_others() -> int:
 
 
 def listen() -> socket.socket:
-    """The socket, in place of one that a dead server left."""
+    """The socket, which gets its name when it listens, in place of one that a dead server left."""
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     mask = os.umask(0o111)
     try:
-        remove_address(ADDRESS)
-        listener.bind(ADDRESS)
+        remove_address(DRAFT)
+        listener.bind(DRAFT)
         listener.listen(BACKLOG)
+        files.rename(DRAFT, ADDRESS)
     except OSError as error:
         raise Temporary(b"unable to listen on " + ADDRESS, error) from None
     finally:

@@ -35,7 +35,7 @@ def submit(message: bytes = MESSAGE, envelope: bytes = ENVELOPE, names: dict[int
             file.write(content)
         os.lseek(fd, 0, os.SEEK_SET)
     try:
-        return enqueue(*fds, UID, names or {})
+        return enqueue(fds[0], fds[1], UID, names or {})
     finally:
         for fd in fds:
             os.close(fd)

@@ -79,11 +79,3 @@ def test_parents_come_before_what_is_in_them() -> None:
     for place in layout.places():
         assert os.path.dirname(place.path) in seen
         seen.add(place.path)
-
-
-def test_only_numbers_are_messages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "todo").mkdir()
-    for name in ("457", "12", "core", ".nfs1", "12~"):
-        (tmp_path / "todo" / name).touch()
-    assert sorted(layout.numbers(b"todo")) == [12, 457]

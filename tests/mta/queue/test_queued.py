@@ -52,11 +52,13 @@ def submit(text: bytes = b"hi\n") -> bytes:
 
 
 def workers(server: subprocess.Popen[bytes]) -> list[int]:
-    return [child.pid for child in psutil.Process(server.pid).children()]
+    """Its workers, which are the children of its nursery."""
+    nurseries = psutil.Process(server.pid).children()
+    return [worker.pid for nursery in nurseries for worker in nursery.children()]
 
 
 def is_alive(pid: int) -> bool:
-    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    return psutil.pid_exists(pid) and bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
 
 
 def test_many_clients_at_once_lose_and_mix_nothing(queue: Queue, serve: Serve) -> None:
@@ -295,13 +297,15 @@ def test_a_user_can_take_a_quarter_of_the_places_and_the_system_has_the_rest(sha
             signal.pause()
         finally:
             os._exit(1)
-    assert os.read(reading, 1) == b"3"
-    until(lambda: shared.numbers("mess"))
-    for _ in range(5):
-        assert submit() == b""
-    assert len(shared.numbers("mess")) - len(shared.numbers()) == 1
-    os.kill(greedy, signal.SIGKILL)
-    os.waitpid(greedy, 0)
+    try:
+        assert os.read(reading, 1) == b"3"
+        until(lambda: shared.numbers("mess"))
+        for _ in range(5):
+            assert submit() == b""
+        assert len(shared.numbers("mess")) - len(shared.numbers()) == 1
+    finally:
+        os.kill(greedy, signal.SIGKILL)
+        os.waitpid(greedy, 0)
     until(lambda: len(shared.numbers("mess")) == 5)
     os.close(reading)
     os.close(writing)
@@ -310,18 +314,25 @@ def test_a_user_can_take_a_quarter_of_the_places_and_the_system_has_the_rest(sha
 @pytest.mark.root
 def test_a_user_who_has_too_many_waiting_is_sent_away(shared: Queue, serve: Serve) -> None:
     serve(shared, "-c", "1")
+    ready, go = os.pipe()
     pid = os.fork()
     if pid == 0:
         bad = 1
         try:
             os.setuid(65534)
-            clients = [HalfWay() for _ in range(1 + queued.WAITING)]
+            clients = [HalfWay()]
+            os.read(ready, 1)
+            clients += [HalfWay() for _ in range(queued.WAITING)]
             assert submit() == b"Zmail server temporarily rejected message (#4.3.0)"
             bad = len(clients) - 1 - queued.WAITING
         finally:
             os._exit(bad)
+    until(lambda: shared.numbers("mess"))  # the first is being served, the others will wait
+    os.write(go, b"x")
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
     assert submit() == b""
+    os.close(ready)
+    os.close(go)
 
 
 @pytest.mark.root

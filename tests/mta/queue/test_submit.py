@@ -14,8 +14,9 @@ from commands import BIN
 from queues import Queue, Serve
 from until import until
 
-from mta.queue import codes, submit
+from mta.queue import codes
 from mta.queue.submit import Submission
+from supervise.program import find
 
 LARGE = b"0123456789abcdef" * (40 << 10)  # 640 KiB: it streams
 
@@ -217,7 +218,7 @@ def test_a_qmail_queue_that_a_site_put_into_its_home_is_used(queue: Queue, serve
 def test_no_more_descriptors_is_a_temporary_failure(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
     made = submission()
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    submit.find(b"qmail-queue")  # import what it needs
+    find(b"qmail-queue")  # import what it needs
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) + 1, hard))
         assert made.send(b"joe", [])[:1] == b"Z"
