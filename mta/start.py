@@ -36,6 +36,7 @@ from supervise.account import become
 from supervise.command import Argv, Become, command
 from supervise.errors import Temporary
 from supervise.program import arrange, spawn
+from supervise.title import set_title
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ LOG = 1
 @command(b"qmail-start", b"[ defaultdelivery [ logger arg ... ] ]")
 def main(argv: Argv) -> int:
     default, logger = argv[1] if len(argv) > 1 else DEFAULT, argv[2:]
-    take_title(argv)  # while the environment is as we got it: that is how setproctitle finds our arguments
+    set_title(argv)  # while the environment is as we got it: that is how setproctitle finds our arguments
     os.environb[b"QMAILHOME"] = os.path.abspath(home.home())
     os.chdir(b"/")
     os.umask(0o77)
@@ -98,13 +99,6 @@ def run_child(argv: Argv, fds: Mapping[int, int], title: Argv, user: home.Accoun
 
 def be(title: Argv, user: home.Account | None) -> None:
     """Become *user*, and be called *title*."""
-    take_title(title)
+    set_title(title)
     if user and not home.plain():
         become(user.uid, user.gid)
-
-
-def take_title(argv: Argv) -> None:
-    """Be called *argv* in the list of processes."""
-    from setproctitle import setproctitle
-
-    setproctitle(os.fsdecode(b" ".join(argv)))

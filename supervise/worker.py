@@ -10,18 +10,18 @@ program, and the program's end is the job's end.
 
 from __future__ import annotations
 
+import _signal  # see SIGNALS in supervise.program
 import fcntl
 import gc
 import marshal
 import os
 import resource
-import signal
 import socket
 import struct
 
 from supervise.command import Become, say
 from supervise.errors import TEMPORARY, Trouble
-from supervise.program import close_all_but, find, ordinary_signals, run
+from supervise.program import SIGNALS, close_all_but, find, ordinary_signals, run
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,7 +34,6 @@ LARGEST = 1 << 17  # bytes of a payload; an environment or a command line fits
 HIGH = 64  # a worker's own descriptors live from here up, out of the way of every job's, where the limit allows
 GROWTH = 16 << 10  # KiB that a worker may grow by before it is replaced
 DESCRIPTORS = 8  # that one job may bring
-SIGNALS = [n for n in signal.valid_signals() if n < signal.SIGRTMIN and n not in (signal.SIGKILL, signal.SIGSTOP)]
 
 
 def live(channel: int, prepare: Callable[[], object], work: Callable[[bytes], int]) -> None:
@@ -48,7 +47,6 @@ def live(channel: int, prepare: Callable[[], object], work: Callable[[bytes], in
     code = TEMPORARY
     try:
         ordinary_signals()
-        gc.enable()
         close_all_but({0, 1, 2, channel})
         own = lift(channel)
         os.close(channel)
@@ -80,7 +78,7 @@ class Birth:
         self.environment = dict(os.environb)
         self.umask = os.umask(0o77)
         os.umask(self.umask)
-        self.signals = {number: signal.getsignal(number) for number in SIGNALS}
+        self.signals = {number: _signal.getsignal(number) for number in SIGNALS}
         self.standard = [lift(fd) for fd in (0, 1, 2)]
         self.folder = self._folder()
         self.own = {0, 1, 2, channel, *self.standard} | ({self.folder} if self.folder is not None else set())
@@ -112,12 +110,12 @@ class Birth:
         return no_child_left()
 
     def _stop_signals(self) -> None:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.set_wakeup_fd(-1)
+        _signal.setitimer(_signal.ITIMER_REAL, 0)
+        _signal.set_wakeup_fd(-1)
         for number, action in self.signals.items():
-            if signal.getsignal(number) is not action:
-                signal.signal(number, action or signal.SIG_DFL)
-        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+            if _signal.getsignal(number) is not action:
+                _signal.signal(number, action or _signal.SIG_DFL)
+        _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
 
     def _restore_environment(self) -> None:
         if os.environb.copy() == self.environment:

@@ -43,6 +43,7 @@ from supervise.command import Argv, command, say
 from supervise.errors import TEMPORARY, Temporary, reason
 from supervise.loop import Signals
 from supervise.program import execute, find, follow, spawn
+from supervise.title import set_title
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def enter(folder: bytes) -> None:
 
 def load(argv: Argv) -> None:
     """Have in memory, once, what every supervise needs, in pages that they share with us."""
-    take_title(argv)
+    set_title(argv)
     find(SUPERVISE)
     gc.collect()
     gc.freeze()
@@ -237,21 +238,13 @@ def become_supervise(place: bytes, ours: Command | None) -> int:
         say(b"svscan: fatal: unable to switch to %s: %s" % (folder, reason(error)))
         return TEMPORARY
     if ours:
-        take_title(argv)
+        set_title(argv)
         return follow(ours, argv)
     try:
         execute(argv)
     except OSError as error:
         say(b"svscan: fatal: unable to start supervise %s: %s" % (place, reason(error)))
         return TEMPORARY
-
-
-def take_title(argv: Argv) -> None:
-    """Show in ps and top what exec would have shown."""
-    import setproctitle
-
-    setproctitle.setproctitle(os.fsdecode(b" ".join(argv)))
-    setproctitle.setthreadtitle(os.fsdecode(argv[0]))
 
 
 def warn(what: bytes, error: OSError) -> None:

@@ -11,11 +11,10 @@ import os
 import signal
 import socket
 
-from setproctitle import setproctitle
-
 from supervise.command import say
 from supervise.errors import PERMANENT, TEMPORARY, Temporary
 from supervise.program import DEFAULT_PATH, execute, find
+from supervise.title import set_title
 from supervise.worker import run_again
 from ucspi import dns, ip
 from ucspi.cdb import Cdb
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
 
 DROP = b"tcpserver: warning: dropping connection, "
 DENIED = PERMANENT
-IDLE = "tcpserver: idle worker"
+IDLE = [b"tcpserver:", b"idle worker"]
 LONGEST = 100  # characters of a name in the log
 # A log line has its fields between colons and blanks; some loggers do not like a percent sign.
 VISIBLE = bytes(c if 33 <= c <= 126 and c not in b":%" else ord("?") for c in range(256))
@@ -112,9 +111,9 @@ class Server:
                 execute(program, path)
             except OSError as error:
                 raise Temporary(b"unable to run " + program[0], error) from None
-        setproctitle(os.fsdecode(b" ".join(program)))
+        set_title(program)
         code = run_again(program, path)
-        setproctitle(IDLE)
+        set_title(IDLE)
         return code
 
     def log(self, verdict: bytes, local: End, remote: End, info: bytes | None) -> None:

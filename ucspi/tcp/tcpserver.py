@@ -74,11 +74,10 @@ import errno
 import os
 import socket
 
-from setproctitle import setproctitle
-
 from supervise.command import Argv, command
 from supervise.errors import Temporary, Trouble
 from supervise.program import find
+from supervise.title import set_title
 from ucspi import dns, ip
 from ucspi.tcp.acceptor import Acceptor
 from ucspi.tcp.settings import QUIET, Settings, interface_number
@@ -102,7 +101,7 @@ SOMAXCONN = 0x7FFFFFFF  # the system cuts it down to its own limit
 @command(b"tcpserver", USAGE)
 def main(argv: Argv) -> int:
     settings, words = Settings.read(argv)
-    setproctitle(os.fsdecode(b" ".join(argv)))
+    set_title(argv)
     take_standard()
     try:
         settings.take(words)
@@ -180,6 +179,8 @@ def load(settings: Settings) -> None:
         if b"/" not in word and not word.startswith(b"-"):
             find(word)
     find(settings.program[0])
+    if settings.rules:
+        import cdblib  # noqa: F401
     if settings.needs_dns:
         dns.load()
 
