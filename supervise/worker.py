@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import _signal  # see SIGNALS in supervise.program
 import fcntl
-import gc
 import marshal
 import os
 import resource
