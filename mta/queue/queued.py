@@ -163,11 +163,9 @@ class Client:
     def refuse(self, code: int) -> None:
         """Answer without having done anything."""
         with self.connection as connection:
-            connection.setblocking(False)
             try:
-                connection.recv(1)  # what is unread when we close would wipe out the answer
                 answer(connection, code)
-            except OSError:
+            except OSError:  # it is gone
                 pass
 
 
