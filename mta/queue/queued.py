@@ -12,10 +12,11 @@ instance.  Started by root it becomes the owner.  One qmail-queued runs in a
 home.
 
 A client that connects and says nothing keeps nobody else waiting and is cut
-off after 10 seconds.  A client that stops half way through a message is given
-up after 24 hours; the most of such places go to the system's own users, for a
-user of any other kind can have a quarter of them, and at most 100 more
-submissions that wait.
+off after 10 seconds.  One that stops half way through a message is given up
+after 24 hours.  So that such clients cannot keep everybody out, a user other
+than root, alias, qmaild, qmails and the queue's owner can have a quarter of
+the limit under way, and 100 more submissions that wait; further ones are
+refused for now (exit code 71).
 
 Options:
     -c limit  how many submissions may be under way at once; 100 by default

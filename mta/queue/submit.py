@@ -27,7 +27,7 @@ import signal
 from mta.home import home, program
 from mta.queue import codes, envelope, handover
 from supervise.fd import write_all
-from supervise.program import execute, find, follow, spawn
+from supervise.program import execute, find, follow, locate, spawn
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def taker() -> Taker:
     if chosen is not None:
         return Program(chosen, path=None if b"/" in chosen else b".")
     usual = program(b"qmail-queue")
-    ours = b"/" not in usual or find(usual) is not None
+    ours = b"/" not in usual or locate(usual) is not None
     connection = handover.connect() if ours else None
     return Program(usual) if connection is None else Server(connection)
 
