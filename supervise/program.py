@@ -47,6 +47,17 @@ def candidates(name: bytes, path: bytes | None = None) -> list[bytes]:
 
 def find(name: bytes, path: bytes | None = None) -> Command | None:
     """Our own command that exec would reach under *name*, or None: it is not ours, or there is none."""
+    place = locate(name, path)
+    if place is None:
+        return None
+    module, attribute = place
+    __import__(module)
+    found = getattr(sys.modules[module], attribute, None)
+    return found if isinstance(found, Command) else None
+
+
+def locate(name: bytes, path: bytes | None = None) -> tuple[str, str] | None:
+    """Module and function of our own command that exec would reach under *name*, or None; nothing is imported."""
     for file in candidates(name, path):
         try:
             fd = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
@@ -55,17 +66,19 @@ def find(name: bytes, path: bytes | None = None) -> Command | None:
                 return None  # a program that may be run but not read
             continue
         try:
+            runnable = os.fstat(fd).st_mode & 0o111
             script = os.read(fd, 1024)
         except OSError:  # a folder
             continue
         finally:
             os.close(fd)
-        return command_of(script)
+        if runnable:
+            return called_by(script)
     return None
 
 
-def command_of(script: bytes) -> Command | None:
-    """The command that the console script beginning with *script* calls, if it is one of ours."""
+def called_by(script: bytes) -> tuple[str, str] | None:
+    """The module and the function that the console script beginning with *script* calls, if they are ours."""
     interpreter = os.path.dirname(os.fsencode(sys.executable)) + b"/"
     if not script.startswith(b"#!") or interpreter not in script:
         return None
@@ -74,10 +87,7 @@ def command_of(script: bytes) -> Command | None:
         if len(words) == 4 and words[0] == b"from" and words[2] == b"import":
             if words[1].split(b".")[0] not in PACKAGES:
                 return None
-            module = os.fsdecode(words[1])
-            __import__(module)
-            found = getattr(sys.modules[module], os.fsdecode(words[3]), None)
-            return found if isinstance(found, Command) else None
+            return os.fsdecode(words[1]), os.fsdecode(words[3])
     return None
 
 
