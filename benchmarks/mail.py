@@ -109,6 +109,9 @@ class System:
 
         until(answers, 30, f"{self.name} does not answer on port {self.port}")
 
+    def wait_for_queue(self) -> None:
+        """Wait until messages can be submitted."""
+
     def queued(self) -> int:
         raise NotImplementedError
 
@@ -189,6 +192,13 @@ class Pyqmail(Supervised):
             check=True,
             stdout=subprocess.DEVNULL,
         )
+
+    def wait_for_queue(self) -> None:
+        def listens() -> bool:
+            with socket.socket(socket.AF_UNIX) as client:
+                return client.connect_ex(str(self.home / "run" / "submit")) == 0
+
+        until(listens, 30, f"{self.name}: the submission server")
 
 
 class CQmail(Supervised):
@@ -328,6 +338,7 @@ def run_once(system: System, workload: str, wish: argparse.Namespace) -> dict[st
         where = system.maildir / "new" if workload == "local" else sunk
         system.start()
         try:
+            system.wait_for_queue()
             send_one(system, RECIPIENT[workload])
             until(lambda: count(where) == 1 and not system.queued(), 60, f"{system.name}: the first message")
             empty(where)
