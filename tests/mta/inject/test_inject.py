@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import resource
-import signal
 import socket
 import struct
 import subprocess
@@ -106,16 +105,17 @@ def test_a_message_that_cannot_be_read_is_not_queued(home: Home) -> None:
 
 def test_a_message_whose_end_cannot_be_read_is_not_queued(home: Home) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener, socket.create_connection(listener.getsockname()) as theirs:
+        process = start("qmail-inject", "bill", env=home.env, stdin=theirs, stderr=subprocess.PIPE)
         ours, _ = listener.accept()
-        with subprocess.Popen(
-            [BIN / "qmail-inject", "bill"], stdin=theirs, stderr=subprocess.PIPE, env=environment(home.env)
-        ) as process:
-            theirs.close()
+    try:
+        with ours:
             ours.sendall(b"To: bill\n\n" + b"x" * 2 * KEPT)
             until((home.folder / "message").exists)
             ours.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # close breaks the connection
-            ours.close()
-            assert process.communicate(timeout=20)[1] == FATAL + b"read error\n"
+        assert process.communicate(timeout=20)[1] == FATAL + b"read error\n"
+    finally:
+        process.kill()
+        process.communicate()
     assert process.returncode == 111
     assert home.envelope == [b""]
 
@@ -190,8 +190,8 @@ def test_a_message_enters_the_queue(tmp_path: Path) -> None:
         env = {**queue.env, "QMAILUSER": "joe", "QMAILHOST": None, "MAILHOST": None}
         assert run("sendmail", "-t", input=b"To: bill, sue\n\nhello\n", env=env) == (0, b"", b"")
     finally:
-        server.send_signal(signal.SIGTERM)
-        server.communicate(timeout=20)
+        server.kill()
+        server.communicate()
     [number] = queue.numbers()
     uid, _, sender, recipients = queue.envelope(number)
     assert (uid, sender) == (os.getuid(), b"joe@heaven.af.mil")
