@@ -42,16 +42,20 @@ class Box:
         home: the user's home, in which there is a Maildir.
     """
 
-    def __init__(self, name: str, uid: int, home: Path) -> None:
-        self.name, self.uid, self.home = name, uid, home
+    def __init__(self, name: str, uid: int, gid: int, home: Path) -> None:
+        self.name, self.uid, self.gid, self.home = name, uid, gid, home
         self.address = f"{name}@{HOST}"
-        self.maildir("Maildir")
+        if not home.exists():
+            home.mkdir()
+            self.own(home)
+            self.maildir("Maildir")
 
     def maildir(self, name: str) -> None:
         """Make a Maildir in the home."""
         for part in ("", "tmp", "new", "cur"):
-            (self.home / name / part).mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.own(self.home, self.home / name, *(self.home / name).iterdir())
+            folder = self.home / name / part
+            folder.mkdir(mode=0o700)
+            self.own(folder)
 
     def write(self, name: str, text: str) -> Path:
         """Write a file into the home."""
@@ -64,7 +68,7 @@ class Box:
     def own(self, *files: Path) -> None:
         if os.geteuid() == 0:
             for file in files:
-                os.chown(file, self.uid, self.uid)
+                os.chown(file, self.uid, self.gid)
 
     def messages(self, maildir: str = "Maildir") -> list[bytes]:
         """The messages in a Maildir."""
@@ -112,11 +116,12 @@ class Instance:
         self.svscan: subprocess.Popen[bytes] | None = None
         self.lay_out()
         self.joe, self.sue = (
-            Box(name, uid if rooted else self.uid, self.scratch / name) for name, uid in (("joe", JOE), ("sue", SUE))
+            Box(name, uid, uid, self.scratch / name)
+            for name, uid in (("joe", JOE if rooted else self.uid), ("sue", SUE if rooted else self.uid))
         )
         self.assign()
         alias = self.home / "alias"
-        self.alias = Box("alias", alias.stat().st_uid, alias)
+        self.alias = Box("alias", alias.stat().st_uid, alias.stat().st_gid, alias)
         for name, text in (controls or {}).items():
             self.control(name, text)
         self.compile_rules(*rules)
@@ -269,14 +274,15 @@ class Instance:
     def wait_for_smtp(self) -> None:
         """Wait until somebody answers."""
 
-        def greeting() -> bool:
-            try:
-                with socket.create_connection(("127.0.0.1", self.port), 20) as connection:
-                    return connection.recv(512).startswith(b"220")
-            except OSError:
-                return False
+        until(self.answers, what="a greeting")
 
-        until(greeting, what="a greeting")
+    def answers(self) -> bool:
+        """Whether somebody greets SMTP clients."""
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), 20) as connection:
+                return connection.recv(512).startswith(b"220")
+        except OSError:
+            return False
 
     def wait_for_submission(self) -> None:
         """Wait until qmail-queued listens."""
@@ -319,7 +325,7 @@ class Instance:
 
 
 def entry(box: Box) -> str:
-    return f"{box.name}:{box.uid}:{box.uid}:{box.home}"
+    return f"{box.name}:{box.uid}:{box.gid}:{box.home}"
 
 
 def process(pid: int) -> tuple[int, bytes]:
