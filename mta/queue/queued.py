@@ -15,8 +15,9 @@ A client that connects and says nothing keeps nobody else waiting and is cut
 off after 10 seconds.  One that stops half way through a message is given up
 after 24 hours.  So that such clients cannot keep everybody out, a user other
 than root, alias, qmaild, qmails and the queue's owner can have a quarter of
-the limit under way, and 100 more submissions that wait; further ones are
-refused for now (exit code 71).
+the limit under way, and 100 more submissions that wait; all these users
+together can have three quarters, and 400 that wait.  Further ones are refused
+for now (exit code 71).
 
 Options:
     -c limit  how many submissions may be under way at once; 100 by default
@@ -70,6 +71,8 @@ LIMIT = 100  # submissions at once
 SILENCE = 10  # seconds for a client to say something
 WAITING = 100  # submissions of one user that wait
 ROOM = 500  # clients that wait, all in all
+GUESTS = ROOM - WAITING  # of them, those of users who are not trusted
+AT_ONCE = 64  # clients that are let in before anything else is looked at
 BACKLOG = 4096  # connections that the kernel keeps for us, if it is allowed to
 PAUSE = 0.1  # seconds to wait when the machine is out of something
 
@@ -224,9 +227,14 @@ class Server:
         """Whether one more may wait."""
         return len(self.silent) + len(self.waiting) < ROOM
 
-    def accept(self) -> None:
-        """Let in whoever is at the door, as long as there is room."""
-        while self.listener and self.room():
+    def accept(self, most: int = AT_ONCE) -> None:
+        """Let in who is at the door, as long as there is room.
+
+        No more than *most*, or somebody who knocks without end would keep us at the door for ever.
+        """
+        for _ in range(most):
+            if not self.listener or not self.room():
+                return
             try:
                 client = Client(self.listener.accept()[0])
             except BlockingIOError:
@@ -242,9 +250,11 @@ class Server:
                 self.poll.register(client.connection, select.POLLIN)
 
     def crowding(self, uid: int) -> bool:
-        """Whether *uid* has as many clients that wait as a user may have."""
-        clients = (*self.silent.values(), *self.waiting)
-        return uid not in self.trusted and sum(client.uid == uid for client in clients) >= WAITING
+        """Whether *uid* has as many clients that wait as a user may have, or all like it have too many together."""
+        if uid in self.trusted:
+            return False
+        guests = [client.uid for client in (*self.silent.values(), *self.waiting) if client.uid not in self.trusted]
+        return len(guests) >= GUESTS or guests.count(uid) >= WAITING
 
     def spoken(self, fd: int) -> Client:
         """The silent client of descriptor *fd*, silent no more."""
@@ -258,16 +268,20 @@ class Server:
             self.spoken(fd).connection.close()
 
     # -- workers -----------------------------------------------------------------------------
-    def share(self, uid: int) -> int:
-        """How many workers *uid* may have."""
-        return self.limit if uid in self.trusted else max(1, self.limit // 4)
+    def admits(self, uid: int) -> bool:
+        """Whether *uid* may have one more worker."""
+        if uid in self.trusted:
+            return True
+        quarter = self.limit // 4
+        guests = sum(number for user, number in self.working.items() if user not in self.trusted)
+        return self.working.get(uid, 0) < max(1, quarter) and guests < self.limit - quarter
 
     def begin(self) -> None:
         """Give workers to those who wait, first come, first served."""
         for client in list(self.waiting):
             if self.pool.busy >= self.limit:
                 return
-            if self.working.get(client.uid, 0) < self.share(client.uid):
+            if self.admits(client.uid):
                 self.waiting.remove(client)
                 self.begin_one(client)
 
@@ -297,7 +311,7 @@ class Server:
         if self.listener is None:
             return
         remove_address(b"../" + ADDRESS)
-        self.accept()
+        self.accept(BACKLOG)
         self.poll.unregister(self.listener)
         self.listener.close()
         self.listener = None

@@ -336,6 +336,56 @@ def test_a_user_who_has_too_many_waiting_is_sent_away(shared: Queue, serve: Serv
 
 
 @pytest.mark.root
+def test_all_users_together_leave_a_quarter_to_the_system(shared: Queue, serve: Serve) -> None:
+    serve(shared, "-c", "4")
+    greedy = []
+    for uid in range(65001, 65007):
+        pid = os.fork()
+        if pid == 0:
+            try:
+                os.setuid(uid)
+                client = HalfWay()
+                client.connection.recv(1)
+                signal.pause()
+            finally:
+                os._exit(1)
+        greedy.append(pid)
+    try:
+        until(lambda: len(shared.numbers("mess")) == 3)
+        assert submit() == b""
+        assert len(shared.numbers("mess")) == 3 + 1
+    finally:
+        for pid in greedy:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+
+
+@pytest.mark.root
+def test_knocking_without_end_keeps_nobody_else_out(shared: Queue, serve: Serve) -> None:
+    server = serve(shared)
+    pids = []
+    for _ in range(2):
+        pid = os.fork()
+        if pid == 0:
+            try:
+                os.setuid(65534)
+                while True:
+                    handover.connect()
+            finally:
+                os._exit(1)
+        pids.append(pid)
+    try:
+        for _ in range(3):
+            assert submit() == b""
+        server.terminate()
+        assert server.wait(timeout=queued.SILENCE * 2) == 0
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+
+
+@pytest.mark.root
 def test_somebody_else_cannot_serve_the_queue(shared: Queue) -> None:
     wrong = run("qmail-queued", env=shared.env, user=65534, cwd="/")
     owner = shared.path.stat().st_uid
