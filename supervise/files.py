@@ -51,7 +51,8 @@ class announced:
     """Write *draft*; when the block ends well it is there as *name*, whole and on disk.
 
     A reader sees the old file or the new one.  A crash leaves at worst a draft, an
-    exception leaves nothing new.  The block gets the draft's descriptor.
+    exception leaves nothing new.  The block gets the draft's descriptor.  A draft that is a link is refused:
+    in a folder of somebody else's, it would have us write over any file of ours.
 
     >>> with announced(b"rules.cdb", b"rules.tmp") as fd: ...
     """
@@ -60,7 +61,7 @@ class announced:
         self.name, self.draft, self.mode = name, draft, mode
 
     def __enter__(self) -> int:
-        flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+        flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
         self.fd = os.open(self.draft, flags, self.mode)
         return self.fd
 

@@ -43,6 +43,18 @@ def test_a_failure_leaves_nothing_new(tmp_path: Path, monkeypatch: pytest.Monkey
     assert os.listdir() == []
 
 
+def test_a_draft_that_is_a_link_is_refused_and_what_it_leads_to_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("precious").write_bytes(OLD)
+    Path("draft").symlink_to("precious")
+    with pytest.raises(OSError, match="symbolic links"):
+        announce()
+    assert Path("precious").read_bytes() == OLD
+    assert not Path("name").exists()
+
+
 def test_the_mode_is_the_one_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     mask = os.umask(0)
