@@ -25,7 +25,7 @@ import socket
 
 from mta import control
 from supervise.errors import Permanent, Temporary
-from ucspi import dns, ip
+from ucspi import dns, ip, own
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def exchangers_of(host: bytes) -> Iterator[str]:
         Temporary: there is none now, but there may be one.
         Permanent: there is none, or only ourselves.
     """
-    own = own_addresses()
+    mine = {packed(address) for address in own.addresses()}
     uncertain = ourselves = found = False
     for names in by_preference(host):
         addresses: list[str] = []
@@ -115,7 +115,7 @@ def exchangers_of(host: bytes) -> Iterator[str]:
                 addresses += look_up(name)
             except Temporary:
                 uncertain = True
-        if not own.isdisjoint(map(packed, addresses)):
+        if not mine.isdisjoint(map(packed, addresses)):
             ourselves = True
             break
         found = found or bool(addresses)
@@ -168,15 +168,6 @@ def literal(host: bytes) -> str | None:
         if host[:5].lower() == b"ipv6:":
             host = host[5:]
     return None if b"%" in host else ip.parse(host)  # an address in mail knows nothing of our interfaces
-
-
-def own_addresses() -> set[bytes]:
-    """The addresses of this machine's interfaces, and those that mean "this machine", packed."""
-    import psutil  # 20 ms
-
-    families = socket.AF_INET, socket.AF_INET6
-    found = [entry for entries in psutil.net_if_addrs().values() for entry in entries if entry.family in families]
-    return {packed(entry.address) for entry in found} | {packed("0.0.0.0"), packed("::")}
 
 
 def packed(address: str) -> bytes:
