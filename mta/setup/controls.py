@@ -22,10 +22,10 @@ def first_controls(host: bytes) -> dict[bytes, bytes]:
     }
 
 
-def write_controls(host: bytes) -> list[bytes]:
-    """Write what is not there yet; a line for each file written.  A file that is there is left alone."""
+def write_controls(controls: dict[bytes, bytes]) -> list[bytes]:
+    """Write what of *controls* is not there yet; a line for each file written.  A file that is there is left alone."""
     written = []
-    for name, content in first_controls(host).items():
+    for name, content in controls.items():
         file = path(b"control", name)
         if slurp(file) is None:
             with announced(file, file + b".tmp") as fd:

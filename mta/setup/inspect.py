@@ -1,7 +1,7 @@
 """Compare a home with its plan, and mend what differs.
 
-A finding is one line that names the piece and what is wrong with it.  Mending never removes anything: what is
-damaged and may hold mail is moved aside by a person, not by us.
+A finding is one line that names the piece and what is wrong with it.  Mending never removes what may hold mail or
+somebody's words: that is moved aside by a person, not by us.  Nor does it make up a text: who knows it writes it.
 """
 
 from __future__ import annotations
@@ -38,12 +38,16 @@ def _findings(piece: Piece, file: bytes, mend: bool) -> Iterator[bytes]:
         found = os.lstat(file)
     except FileNotFoundError:
         yield file + b": missing"
-        if not mend:
+        if not mend or (piece.kind == FILE and piece.size is None):
             return
         make(piece, file)
         found = os.lstat(file)
     if not KINDS[piece.kind](found.st_mode):
         yield file + b": damaged: not a " + piece.kind
+        if not mend or piece.kind != FIFO or stat.S_ISDIR(found.st_mode):
+            return
+        os.unlink(file)  # whatever was written there instead was only to wake somebody
+        make(piece, file)
         return
     if piece.kind == LINK:
         target = os.readlink(file)
@@ -57,6 +61,8 @@ def _findings(piece: Piece, file: bytes, mend: bool) -> Iterator[bytes]:
         yield b"%s: damaged: %d bytes, should be %d" % (file, found.st_size, piece.size)
         if mend:
             os.truncate(file, piece.size)
+    if not piece.owner:
+        return
     if (found.st_uid, found.st_gid) != (piece.uid(), piece.gid()):
         yield b"%s: owner %d:%d, should be %s:%s (%d:%d)" % (
             *(file, found.st_uid, found.st_gid, piece.owner, piece.group),

@@ -37,6 +37,19 @@ def known_messages() -> list[int]:
     return sorted(int(name) for name in names if name.isdigit())
 
 
+def strangers() -> Iterator[bytes]:
+    """A line for each file in the queue where no message of its name belongs; drafts begin with a dot.
+
+    We stand in the queue folder.
+    """
+    for kind, name in zip(KINDS, NAMES, strict=True):
+        for folder in folders(kind):
+            for entry in os.listdir(folder):
+                file = folder + b"/" + entry
+                if not entry.startswith(b".") and not (entry.isdigit() and name(int(entry)) == file):
+                    yield path(b"queue", file) + b": belongs to no message"
+
+
 def illegal_messages() -> Iterator[bytes]:
     """A line for each message in no legal state, and for each whose number is not its inode.
 

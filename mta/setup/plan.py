@@ -23,9 +23,10 @@ class Piece:
     Args:
         path: below the home; empty for the home itself.
         kind: FOLDER, FILE, FIFO or LINK.
-        owner, group: a role (`qmailq`, `qmail`, ...) or `root`.
+        owner, group: a role (`qmailq`, `qmail`, ...) or `root`; an empty owner: whoever wrote it last,
+            with whatever mode.
         mode: permission bits.
-        size: bytes that a FILE must have, None when any size will do.
+        size: bytes that a FILE must have, all zero at first; None when it holds text, which is not made here.
         target: what a LINK points at.
     """
 
@@ -88,9 +89,12 @@ def folders() -> list[Piece]:
     ]
 
 
-def services(names: list[bytes]) -> list[Piece]:
-    """The pieces of the service directories *names*; the sticky bit tells svscan that a log belongs to it."""
-    pieces = []
+def written(names: list[bytes]) -> list[Piece]:
+    """The pieces with text in them: control/me, rules, and the service directories *names*.
+
+    The sticky bit of a service directory tells svscan that its log belongs to it.
+    """
+    pieces = [Piece(b"control/me", FILE, b"", b"", 0)]
     for name in names:
         service = b"service/" + name
         pieces += [
@@ -100,6 +104,8 @@ def services(names: list[bytes]) -> list[Piece]:
             Piece(service + b"/log/run", FILE, b"root", DEFAULT_GROUP, 0o755),
             Piece(service + b"/log/main", FOLDER, b"qmaill", b"nofiles", 0o755),
         ]
+        if name == b"qmail-smtpd":
+            pieces += [Piece(service + rules, FILE, b"", b"", 0) for rules in (b"/tcp.smtp", b"/tcp.smtp.cdb")]
     return pieces
 
 
@@ -111,6 +117,11 @@ def queue() -> list[Piece]:
     ]
 
 
+def frame() -> list[Piece]:
+    """The pieces of a home without any text in them, folders before what they contain."""
+    return [*folders(), *queue()]
+
+
 def pieces(names: list[bytes]) -> list[Piece]:
     """All pieces of a home with the service directories *names*, folders before what they contain."""
-    return [*folders(), *queue(), *services(names)]
+    return [*frame(), *written(names)]

@@ -2,7 +2,7 @@
 
 Usage: qmail-setup [--users] [--host name] [--address ip] [--port number] [--to address] [dir]
        qmail-setup --check [dir]
-       qmail-setup --fix [dir]
+       qmail-setup --fix [--users] [--host name] [--address ip] [--port number] [dir]
 
 qmail-setup makes dir a home: its folders with their owners and modes, the empty queue, the first control
 files for a host of the given name (by default this machine's), service directories for submission, queue
@@ -21,7 +21,7 @@ Options:
     --to       where mail to postmaster, mailer-daemon and root goes; by default into alias/Maildir
     --check    change nothing; print a line for each piece that is missing, damaged or has another
                owner or mode than it should have
-    --fix      the same, and mend it
+    --fix      the same, and mend it; a run script that is missing is written anew, as the other options say
 
 Exit status:
     0    done; with --check: nothing was found; with --fix: everything found was mended
@@ -41,10 +41,10 @@ import os
 import socket
 
 from mta.home import enter, path, plain
-from mta.setup.controls import write_controls
+from mta.setup.controls import first_controls, write_controls
 from mta.setup.inspect import findings
-from mta.setup.messages import illegal_messages, known_messages, message_pieces
-from mta.setup.plan import pieces
+from mta.setup.messages import illegal_messages, known_messages, message_pieces, strangers
+from mta.setup.plan import FOLDER, Piece, frame, pieces
 from mta.setup.services import SERVICES, lay_services
 from mta.setup.users import add_users
 from supervise.command import Argv, command
@@ -62,8 +62,10 @@ def main(argv: Argv) -> int:
     wish = Wish(argv[1:])
     os.environb[b"QMAILHOME"] = os.path.abspath(wish.home or path())
     os.umask(0o022)
+    if wish.users:
+        tell(add_users())
     if wish.check or wish.fix:
-        return inspect(mend=wish.fix)
+        return inspect(wish)
     lay(wish)
     return 0
 
@@ -88,24 +90,31 @@ class Wish:
                 raise Usage
             else:
                 self.home = word
+        if self.check and (self.fix or self.users):
+            raise Usage
         if self.users and plain():
             raise Temporary(b"only root can make users")
 
 
 def lay(wish: Wish) -> None:
     """Make the home, and say what was done."""
-    if wish.users:
-        tell(add_users())
-    made = [line for piece in pieces([]) for line in findings(piece, mend=True)]
-    if made:
+    if mend(frame()):
         tell([b"laid out " + path()])
-    tell(write_controls(wish.host))
+    tell(write_controls(first_controls(wish.host)))
     tell(lay_aliases(wish.to))
+    serve(wish)
+
+
+def serve(wish: Wish) -> None:
+    """Give the home what is missing of its services."""
     tell(lay_services(wish.address, wish.port))
-    for piece in pieces(SERVICES):
-        for _ in findings(piece, mend=True):
-            pass
     compile_rules()
+    mend(pieces(SERVICES))
+
+
+def mend(pieces: list[Piece]) -> bool:
+    """Put right what differs; whether anything did."""
+    return bool([line for piece in pieces for line in findings(piece, mend=True)])
 
 
 def lay_aliases(to: bytes) -> list[bytes]:
@@ -141,23 +150,30 @@ def compile_rules() -> None:
         raise Temporary(b"unable to compile " + folder + b"/tcp.smtp")
 
 
-def inspect(mend: bool) -> int:
-    """Print what is wrong with the home; the exit code."""
-    present = [name for name in SERVICES if os.path.isdir(path(b"service", name))]
-    found = [line for piece in pieces(present) for line in findings(piece, mend)]
-    if mend or not any(line.endswith(b": missing") for line in found):
-        found += inspect_messages(mend)
+def inspect(wish: Wish) -> int:
+    """Print what is wrong with the home, and mend it when that is wished; the exit code."""
+    found = faults()
     tell(found)
-    if mend and found:
-        return inspect(mend=False)
+    if found and wish.fix:
+        mend(frame())
+        tell(write_controls({b"me": wish.host}))
+        serve(wish)
+        enter(b"queue")
+        mend([piece for number in known_messages() for piece in message_pieces(number)])
+        found = faults()
+        tell(found)
     return 1 if found else 0
 
 
-def inspect_messages(mend: bool) -> list[bytes]:
-    """What is wrong with the messages in the queue."""
+def faults() -> list[bytes]:
+    """What is wrong with the home and with the messages in its queue, a line each."""
+    wrong = [line for piece in pieces(SERVICES) for line in findings(piece)]
+    if not all(os.path.isdir(path(piece.path)) for piece in frame() if piece.kind == FOLDER):
+        return wrong  # a queue without its folders is not one to look into
     enter(b"queue")
-    found = [line for number in known_messages() for piece in message_pieces(number) for line in findings(piece, mend)]
-    return [*found, *illegal_messages()]
+    files = [line for number in known_messages() for piece in message_pieces(number) for line in findings(piece)]
+    wrong += [line for line in files if not line.endswith(b": missing")]  # it has just been delivered
+    return [*wrong, *strangers(), *illegal_messages()]
 
 
 def tell(lines: list[bytes]) -> None:
