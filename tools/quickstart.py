@@ -36,6 +36,7 @@ def main() -> int:
     os.environ.update(QMAILHOME=str(home), PATH=f"{bin}:/usr/local/bin:/usr/bin:/bin")
     try:
         user = settle(home, wish.top)
+        nobody_runs(home)
         port_is_free(wish.port)
         lay_out(home, wish.host, wish.port, user)
         return Instance(home, wish.host, wish.port, user.pw_name).try_out(once=wish.once)
@@ -82,6 +83,11 @@ def settle(home: Path, top: str) -> pwd.struct_passwd:
         raise Failed(f"{home} cannot be used by {pwd.getpwuid(os.geteuid()).pw_name}; name another folder")
     os.chdir(home)
     return pwd.getpwuid(os.geteuid())
+
+
+def nobody_runs(home: Path) -> None:
+    if any(alive(home / "service" / name) for name in SERVICES if (home / "service" / name).exists()):
+        raise Failed(f"the services of {home} run already; stop them first")
 
 
 def port_is_free(port: int) -> None:

@@ -1,0 +1,39 @@
+"""pyqmail lists all commands and runs any of them."""
+
+from __future__ import annotations
+
+import configparser
+from pathlib import Path
+
+from commands import run
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_it_lists_every_command_with_what_it_is_for() -> None:
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg")
+    names = [line.split("=")[0].strip() for line in config["options.entry_points"]["console_scripts"].split("\n")[1:]]
+    done = run("pyqmail")
+    lines = [line.split(None, 1) for line in done.out.decode().splitlines()]
+    assert (done.code, done.err) == (0, b"")
+    assert [line[0] for line in lines] == names
+    assert all(len(line) == 2 for line in lines)
+
+
+def test_it_runs_a_command_with_its_arguments_input_and_exit_code(tmp_path: Path) -> None:
+    script = 'read line; echo "$line $X $0"; exit 7'
+    (tmp_path / "X").write_text("set\n")
+    done = run("pyqmail", "envdir", tmp_path, "sh", "-c", script, "named", input=b"said\n")
+    assert done == (7, b"said set named\n", b"")
+
+
+def test_a_usage_message_is_the_commands_own() -> None:
+    assert run("pyqmail", "setuidgid") == run("setuidgid")
+
+
+def test_it_runs_nothing_but_commands_of_this_distribution() -> None:
+    for name in "sh", "nonsense", "../../../../bin/sh":
+        done = run("pyqmail", name, "-c", "echo ran")
+        assert (done.code, done.out) == (100, b""), name
+        assert done.err == b"pyqmail: fatal: there is no command %s\n" % name.encode()
