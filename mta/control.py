@@ -13,6 +13,7 @@ from supervise.errors import Temporary
 from supervise.files import slurp
 
 BLANKS = b" \t\n"
+MOST_DIGITS = 20
 
 
 def read(name: bytes) -> bytes | None:
@@ -46,9 +47,12 @@ def number(name: bytes, default: int) -> int:
 
 
 def leading_number(text: bytes, default: int = 0) -> int:
-    """The decimal digits that *text* begins with, as a number; *default* when it begins with none."""
+    """The decimal digits that *text* begins with, as a number; *default* when it begins with none.
+
+    Of a number that no machine can count to, only the first digits count: the interpreter reads no more than 4300.
+    """
     digits = len(text) - len(text.lstrip(b"0123456789"))
-    return int(text[:digits]) if digits else default
+    return int(text[:digits].lstrip(b"0")[:MOST_DIGITS] or b"0") if digits else default
 
 
 def lines(name: bytes) -> list[bytes] | None:
