@@ -50,7 +50,7 @@ def test_the_first_record_of_every_key_is_found_and_no_other(
         cdb.close()
 
 
-@pytest.mark.skipif(not TINYCDB.exists() and "CI" not in os.environ, reason="tinycdb is not installed")
+@pytest.mark.skipif(not TINYCDB.exists(), reason="tinycdb is not installed")
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(records)
 def test_the_file_is_the_one_that_cdbmake_makes(given: list[tuple[bytes, bytes]]) -> None:

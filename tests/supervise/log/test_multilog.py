@@ -232,7 +232,7 @@ def outcome() -> list[tuple[bytes, int, bytes]]:
     return sorted(found, key=lambda entry: entry[0])
 
 
-@pytest.mark.skipif(not ORIGINAL.exists() and "CI" not in os.environ, reason="daemontools is not installed")
+@pytest.mark.skipif(not ORIGINAL.exists(), reason="daemontools is not installed")
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=texts, chosen=words, stamped=st.booleans())
 def test_logs_are_those_of_the_original(text: bytes, chosen: list[bytes], stamped: bool, tmp_path: Path) -> None:
