@@ -48,6 +48,7 @@ environment() {
     stamp=$(cd "$top" && { echo "$2 $editable $(pwd)"; cat setup.cfg pyproject.toml
             [ -n "$editable" ] || find supervise ucspi mta tools service -name '*.pyc' -o -type f -exec cat {} +; } | cksum)
     [ "$stamp" = "$(cat "$venv/stamp.$2" 2>/dev/null)" ] && return 0
+    echo "$1: installing into $venv, which takes a moment" >&2
     [ -n "$editable" ] && set -- "$@" -e
     "$bin/python3" -m pip install -q --disable-pip-version-check ${3+--config-settings editable_mode=compat -e} \
             "$top[$2]" >"$venv/install.log" 2>&1 ||

@@ -15,6 +15,7 @@ import smtplib
 import socket
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from supervise.account import become
@@ -38,8 +39,9 @@ def main() -> int:
         user = settle(home, wish.top)
         nobody_runs(home)
         port_is_free(wish.port)
-        lay_out(home, wish.host, wish.port, user)
-        return Instance(home, wish.host, wish.port, user.pw_name).try_out(once=wish.once)
+        host = host_of(home, wish.host)
+        lay_out(home, host, wish.port, user)
+        return Instance(home, host, wish.port, user.pw_name).try_out(once=wish.once)
     except Failed as failure:
         say(f"quickstart: {failure}")
         return 1
@@ -51,10 +53,10 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("home", metavar="DIR", nargs="?", help="the home (default: home beside this file)")
     parser.add_argument("--once", action="store_true", help="stop everything again; exit 0 only if the message arrived")
     parser.add_argument("--port", type=int, default=2525, help="for SMTP, on 127.0.0.1 (default: 2525)")
-    parser.add_argument(
-        "--host", default="mail.example", help="the host's name in mail addresses (default: mail.example)"
-    )
+    parser.add_argument("--host", help="the host's name in the mail addresses of a new home (default: mail.example)")
     wish = parser.parse_intermixed_args()
+    if not 0 < wish.port < 65536:
+        parser.error(f"no such port: {wish.port}")
     wish.home = wish.home or default_home(wish.top)
     return wish
 
@@ -87,7 +89,19 @@ def settle(home: Path, top: str) -> pwd.struct_passwd:
 
 def nobody_runs(home: Path) -> None:
     if any(alive(home / "service" / name) for name in SERVICES if (home / "service" / name).exists()):
-        raise Failed(f"the services of {home} run already; stop them first")
+        how = f"Ctrl-C where they were started, or {sys.prefix}/bin/svc -dx {home}/service/* {home}/service/*/log"
+        raise Failed(f"the services of {home} run already; stop them first: {how}")
+
+
+def host_of(home: Path, wished: str | None) -> str:
+    """The host whose mail *home* takes; for another one, our message would leave this machine."""
+    me = home / "control" / "me"
+    if not me.exists():
+        return wished or "mail.example"
+    host = me.read_text().partition("\n")[0].rstrip()
+    if wished not in (None, host):
+        raise Failed(f"{home} is the home of {host}; name another folder for {wished}")
+    return host
 
 
 def port_is_free(port: int) -> None:
@@ -133,18 +147,20 @@ class Instance:
         self.home, self.host, self.port, self.name = home, host, port, name
         self.services = [home / "service" / service for service in SERVICES]
         self.inbox = home / "mail" / name / "Maildir" / "new"
+        self.signals = Signals(signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
     def try_out(self, once: bool) -> int:
-        signals = Signals(signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
         with open(self.home / "svscan.log", "ab") as log:
-            svscan = spawn([b"svscan", os.fsencode(self.home / "service")], {1: log.fileno(), 2: log.fileno()})
+            # In a session of its own: Ctrl-C is for us, who stop the services one after the other.
+            argv = [b"svscan", os.fsencode(self.home / "service")]
+            svscan = spawn(argv, {1: log.fileno(), 2: log.fileno()}, os.setsid)
         try:
             self.wait_for_smtp()
             arrived = self.send_one()
             self.show(arrived)
             if not once:
                 self.advise()
-                while not signals.arrived():
+                while not self.signals.arrived():
                     time.sleep(0.2)
             return 0
         finally:
@@ -158,23 +174,25 @@ class Instance:
             except OSError:
                 return False
 
-        until(
-            greeting, f"no SMTP greeting on port {self.port}; see {self.home}/svscan.log and service/*/log/main/current"
-        )
+        logs = f"{self.home}/svscan.log and {self.home}/service/*/log/main/current"
+        until(greeting, f"no SMTP greeting on port {self.port}; see {logs}", self.signals)
         say(f"The services are up; SMTP answers on 127.0.0.1 port {self.port}.")
 
     def send_one(self) -> Path:
         before = set(os.listdir(self.inbox))
         sender, recipient = f"quickstart@{self.host}", f"{self.name}@{self.host}"
         text = f"From: {sender}\nTo: {recipient}\nSubject: it works\n\nThis message came in over SMTP.\n"
-        with smtplib.SMTP("127.0.0.1", self.port, timeout=PATIENCE) as client:
-            client.sendmail(sender, [recipient], text)
+        try:
+            with smtplib.SMTP("127.0.0.1", self.port, timeout=PATIENCE) as client:
+                client.sendmail(sender, [recipient], text)
+        except OSError as error:  # as which smtplib reports refusals, too
+            raise Failed(f"the message was not accepted: {error}; see {self.home}/service/*/log/main/current") from None
         say(f"Sent a message to {recipient}; it was accepted.")
 
         def new() -> list[str]:
             return [entry for entry in os.listdir(self.inbox) if entry not in before]
 
-        until(new, f"the message did not arrive; see {self.home}/service/qmail-send/log/main/current")
+        until(new, f"the message did not arrive; see {self.home}/service/qmail-send/log/main/current", self.signals)
         return self.inbox / new()[0]
 
     def show(self, message: Path) -> None:
@@ -207,7 +225,7 @@ Ctrl-C stops everything."""
         os.waitpid(svscan, 0)
         folders = [str(folder) for service in self.services for folder in (service, service / "log") if folder.exists()]
         call("svc", "-dx", *folders)
-        until(lambda: not any(alive(Path(folder)) for folder in folders), "the services do not stop", fail=False)
+        until(lambda: not any(alive(Path(folder)) for folder in folders), f"not all of {self.home}/service/* stopped")
         say("Everything is stopped.")
 
 
@@ -217,15 +235,18 @@ def alive(service: Path) -> bool:
     return status == 0
 
 
-def until(condition: object, failure: str, fail: bool = True) -> None:
-    """Wait until *condition* gives something true; say *failure* when that takes too long."""
-    assert callable(condition)
+def until(condition: Callable[[], object], failure: str, signals: Signals | None = None) -> None:
+    """Wait until *condition* gives something true.
+
+    Raises:
+        Failed: *failure*, when that takes too long, or one of *signals* came.
+    """
     deadline = time.monotonic() + PATIENCE
     while not condition():
+        if signals and signals.arrived():
+            raise Failed("interrupted")
         if time.monotonic() > deadline:
-            if fail:
-                raise Failed(failure)
-            return say(f"quickstart: {failure}")
+            raise Failed(failure)
         time.sleep(0.02)
 
 

@@ -34,7 +34,15 @@ def port() -> int:
 
 def quickstart(home: Path, port: int, *words: str) -> subprocess.Popen[str]:
     argv = [sys.executable, "-B", "-m", "tools.quickstart", str(ROOT), "--port", str(port), *words, str(home)]
-    return subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=environment())
+    return subprocess.Popen(
+        argv,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        cwd=ROOT,
+        env=environment(),
+        start_new_session=True,
+    )
 
 
 def messages(home: Path) -> int:
@@ -56,15 +64,15 @@ def test_it_stays_up_until_told_to_stop_and_leaves_a_running_home_alone(home: Pa
     first = quickstart(home, port)
     try:
         assert first.stdout
-        until(lambda: "Ctrl-C" in first.stdout.readline(), what="it says how to stop it")  # type: ignore[union-attr]
+        until(lambda: "Ctrl-C stops" in first.stdout.readline(), what="it says how to stop it")  # type: ignore[union-attr]
         second = quickstart(home, port + 1, "--once")
-        assert second.communicate(timeout=60)[0].endswith(f"the services of {home} run already; stop them first\n")
+        assert f"the services of {home} run already; stop them first: " in second.communicate(timeout=60)[0]
         assert second.returncode == 1
         with socket.create_connection(("127.0.0.1", port), 10) as client:
             assert client.recv(3) == b"220"
     finally:
-        first.send_signal(signal.SIGINT)
-        assert first.communicate(timeout=60)[0].endswith("Everything is stopped.\n")
+        os.killpg(first.pid, signal.SIGINT)  # as a terminal does it
+        assert first.communicate(timeout=60)[0] == "Everything is stopped.\n"
     assert first.returncode == 0
     assert run("svok", home / "service/qmail-send").code == 100
 
@@ -79,3 +87,14 @@ def test_a_port_that_is_taken_is_named_in_one_line(home: Path) -> None:
     assert started.returncode == 1
     assert said[-1] == f"quickstart: port {port} on 127.0.0.1: Address already in use; --port names another one"
     assert len(said) == 1 + (os.geteuid() == 0)
+
+
+def test_a_home_keeps_its_host_and_no_message_leaves_the_machine_for_another_one(home: Path, port: int) -> None:
+    said = quickstart(home, port, "--once", "--host", "one.example").communicate(timeout=60)[0]
+    assert "@one.example; it was accepted." in said
+    assert "@one.example; it was accepted." in quickstart(home, port, "--once").communicate(timeout=60)[0]
+    other = quickstart(home, port, "--once", "--host", "two.example")
+    said = other.communicate(timeout=60)[0]
+    assert said.endswith(f"{home} is the home of one.example; name another folder for two.example\n")
+    assert other.returncode == 1
+    assert messages(home) == 2
