@@ -92,15 +92,18 @@ class Stream:
             except AssertionError:  # what was deferred when somebody died is tried again
                 self.mail.svc("-a", "qmail-send")
         assert not waiting()
-        for where, messages in (("here", self.mail.joe.messages()), ("at the other host", self.sink.messages())):
-            arrived = [numbers_of(message.replace(b"\r\n", b"\n").decode()) for message in messages]
-            whole = {numbers[0] for numbers in arrived if numbers}
-            assert [] not in arrived or where != "here", "a torn message"
-            missing = self.accepted - whole
+        here = [number for message in self.mail.joe.messages() if (number := number_of(message, torn=False))]
+        there = [number for message in self.sink.messages() if (number := number_of(message, torn=True))]
+        for where, numbers in (("here", set(here)), ("there", set(there))):
+            missing = self.accepted - numbers
             assert not missing, f"{len(missing)} of {len(self.accepted)} messages did not arrive {where}: {missing}"
 
 
-def numbers_of(message: str) -> list[int]:
-    """The number of a message of a stream that is whole, in a list, which is empty for any other."""
-    found = re.search(r"^number (\d+) ends\n", message, re.M)
-    return [int(found[1])] if found and body(int(found[1])) in message else []
+def number_of(message: bytes, torn: bool) -> int:
+    """The number of a message of a stream, 0 for any other message, and for a torn one if there may be such."""
+    head, _, text = message.decode().replace("\r\n", "\n").partition("\n\n")
+    found = re.search(r"^Subject: (\d+)$", head, re.M)
+    number = int(found[1]) if found else 0
+    whole = text.rstrip("\n") == body(number).rstrip("\n")
+    assert whole or torn or not number, f"a torn message: {message!r}"
+    return number if whole else 0
