@@ -377,7 +377,8 @@ def test_it_goes_on_when_nobody_reads_its_log(home: dict[str, str | None]) -> No
 
 def test_a_program_has_the_ordinary_way_of_dying_from_a_closed_pipe() -> None:
     with Server("sh", "-c", "grep ^SigIgn /proc/$$/status") as server:
-        assert server.ask().split()[1] == b"0" * 16
+        ignored = int(server.ask().split()[1], 16)
+    assert ignored & ~(3 << 31) == 0  # but for the C library's own two signals, when its posix_spawn started us
 
 
 def test_it_works_when_its_parent_ignored_the_death_of_children() -> None:
