@@ -23,7 +23,8 @@ Options:
     -c limit  how many submissions may be under way at once; 100 by default
 
 Signals:
-    TERM  take no more submissions, finish those under way and exit 0
+    TERM  take no more submissions, wait up to 10 seconds for those under way, and exit 0;
+          what takes longer is finished all the same, by processes of its own, beside the next qmail-queued
 
 Exit status:
     0    stopped by TERM
@@ -69,6 +70,7 @@ LOCK = ADDRESS + b".lock"
 
 LIMIT = 100  # submissions at once
 SILENCE = 10  # seconds for a client to say something
+PARTING = 10  # seconds from TERM to our end; a client that dawdles must not keep the next server from starting
 WAITING = 100  # submissions of one user that wait
 ROOM = 500  # clients that wait, all in all
 GUESTS = ROOM - WAITING  # of them, those of users who are not trusted
@@ -189,6 +191,7 @@ class Server:
         self.silent: dict[int, Client] = {}  # by descriptor, the oldest first
         self.waiting: list[Client] = []
         self.working: dict[int, int] = {}  # by uid
+        self.end = 0.0  # when we leave at the latest, once we are to leave
         self.poll = select.poll()
         for source in (listener, self.pool, self.signals):
             self.poll.register(source, select.POLLIN)
@@ -201,7 +204,7 @@ class Server:
         heard = {self.pool.fileno(): self.settle, self.signals.fileno(): self.leave}
         if self.listener:
             heard[self.listener.fileno()] = self.accept
-        while self.listener or self.silent or self.waiting or self.pool.busy:
+        while self.listener or (self.occupied() and time.monotonic() < self.end):
             for fd, _ in self.poll.poll(self.patience()):
                 if fd in self.silent:
                     self.waiting.append(self.spoken(fd))
@@ -213,14 +216,19 @@ class Server:
                 self.poll.modify(self.listener, select.POLLIN if self.room() else 0)
         self.pool.dismiss()
 
+    def occupied(self) -> bool:
+        """Whether anybody is here."""
+        return bool(self.silent or self.waiting or self.pool.busy)
+
     def patience(self) -> float | None:
         """Milliseconds until something is due without anybody's doing."""
-        due = self.pool.rest()
+        moments = [self.end] if self.listener is None else []
         if self.silent:
-            oldest = next(iter(self.silent.values()))
-            left = max(0.0, oldest.since + SILENCE - time.monotonic())
-            due = left if due is None else min(due, left)
-        return None if due is None else due * 1000 + 1
+            moments.append(next(iter(self.silent.values())).since + SILENCE)
+        waits = [max(0.0, moment - time.monotonic()) for moment in moments]
+        if (rest := self.pool.rest()) is not None:
+            waits.append(rest)
+        return min(waits) * 1000 + 1 if waits else None
 
     # -- clients -----------------------------------------------------------------------------
     def room(self) -> bool:
@@ -315,6 +323,7 @@ class Server:
         self.poll.unregister(self.listener)
         self.listener.close()
         self.listener = None
+        self.end = time.monotonic() + PARTING
 
 
 # -- the worker's side -------------------------------------------------------------------------

@@ -206,6 +206,23 @@ def test_term_finishes_what_is_under_way(queue: Queue, serve: Serve) -> None:
     assert len(queue.numbers()) == 1
 
 
+def test_after_term_a_client_that_dawdles_keeps_the_next_server_waiting_for_seconds_only(
+    queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queued, "PARTING", 0.2)
+    pid = os.fork()
+    if pid == 0:
+        os._exit(queued.main([b"qmail-queued"]))
+    until(lambda: (queue.home / "run/submit").exists())
+    client = HalfWay()
+    until(lambda: queue.numbers("mess"))
+    os.kill(pid, signal.SIGTERM)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    answer = client.finish(b"hi\n")
+    assert answer is not None and answer[0] == 0
+    assert len(queue.numbers()) == 1
+
+
 def test_killing_the_server_does_not_break_off_what_is_under_way(queue: Queue, serve: Serve) -> None:
     server = serve(queue)
     client = HalfWay()
