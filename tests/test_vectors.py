@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from concurrent.futures import ThreadPoolExecutor
+from multiprocessing import get_context
 
 import pytest
 from replay import KIT, Vector, differences, lacking, play
@@ -27,20 +27,18 @@ def vectors() -> dict[str, list[Vector]]:
     return groups
 
 
+def difference(vector: Vector) -> str:
+    """What *vector* does otherwise than recorded, or nothing."""
+    lines = differences(vector, play(vector))
+    return "\n".join([f"{vector['name']}: {vector.get('about', '')}", *lines]) if lines else ""
+
+
 @pytest.mark.parametrize("group", sorted(vectors()))
 def test_recorded_runs_hold(group: str) -> None:
-    def check(vector: Vector) -> str:
-        lines = differences(vector, play(vector))
-        return (
-            "\n".join([vector["name"] + ": " + vector.get("about", ""), *("    " + line for line in lines)])
-            if lines
-            else ""
-        )
-
     lacks = {vector["name"]: lacking(vector) for vector in vectors()[group] if lacking(vector)}
     assert not (lacks and "CI" in os.environ), f"nothing is skipped in CI: {lacks}"
     chosen = [vector for vector in vectors()[group] if vector["name"] not in OTHERWISE and vector["name"] not in lacks]
     assert chosen, "this machine lacks what every run of the group needs"
-    with ThreadPoolExecutor(4) as pool:
-        differing = [text for text in pool.map(check, chosen) if text]
+    with get_context("fork").Pool(4) as pool:  # processes: replaying forks, which threads do not like
+        differing = [text for text in pool.map(difference, chosen, chunksize=1) if text]
     assert not differing, "\n".join(differing)
