@@ -2,6 +2,9 @@
 
 A finding is one line that names the piece and what is wrong with it.  Mending never removes what may hold mail or
 somebody's words: that is moved aside by a person, not by us.  Nor does it make up a text: who knows it writes it.
+
+Root mends in folders that belong to others.  So what is mended is held by a descriptor: it is the very thing that was
+looked at, and no link that somebody has put in its place meanwhile.
 """
 
 from __future__ import annotations
@@ -35,13 +38,31 @@ def findings(piece: Piece, mend: bool = False) -> Iterator[bytes]:
 
 def _findings(piece: Piece, file: bytes, mend: bool) -> Iterator[bytes]:
     try:
-        found = os.lstat(file)
+        held = hold(file)
     except FileNotFoundError:
         yield file + b": missing"
         if not mend or (piece.kind == FILE and piece.size is None):
             return
         make(piece, file)
-        found = os.lstat(file)
+        held = hold(file)
+    try:
+        yield from _differences(piece, file, held, mend)
+    finally:
+        os.close(held)
+
+
+def hold(file: bytes) -> int:
+    """A descriptor that stands for *file* itself, be it a link or whatever."""
+    return os.open(file, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+
+
+def name_of(held: int) -> bytes:
+    """A name of what *held* stands for, wherever it is now."""
+    return b"/proc/self/fd/%d" % held
+
+
+def _differences(piece: Piece, file: bytes, held: int, mend: bool) -> Iterator[bytes]:
+    found = os.fstat(held)
     if not KINDS[piece.kind](found.st_mode):
         yield file + b": damaged: not a " + piece.kind
         if not mend or piece.kind != FIFO or stat.S_ISDIR(found.st_mode):
@@ -60,7 +81,7 @@ def _findings(piece: Piece, file: bytes, mend: bool) -> Iterator[bytes]:
     if piece.size is not None and found.st_size != piece.size:
         yield b"%s: damaged: %d bytes, should be %d" % (file, found.st_size, piece.size)
         if mend:
-            os.truncate(file, piece.size)
+            os.truncate(name_of(held), piece.size)
     if not piece.owner:
         return
     if (found.st_uid, found.st_gid) != (piece.uid(), piece.gid()):
@@ -69,14 +90,13 @@ def _findings(piece: Piece, file: bytes, mend: bool) -> Iterator[bytes]:
             *(piece.uid(), piece.gid()),
         )
         if mend:
-            os.chown(file, piece.uid(), piece.gid())
-    # Changing the owner may have cleared a bit of the mode, so look again.
-    mode = stat.S_IMODE(os.lstat(file).st_mode) if mend else stat.S_IMODE(found.st_mode)
+            os.chown(name_of(held), piece.uid(), piece.gid())
+    mode = stat.S_IMODE(os.fstat(held).st_mode)  # changing the owner may have cleared a bit of it
     if mode != piece.mode:
         if stat.S_IMODE(found.st_mode) != piece.mode:
             yield b"%s: mode %04o, should be %04o" % (file, mode, piece.mode)
         if mend:
-            os.chmod(file, piece.mode)
+            os.chmod(name_of(held), piece.mode)
 
 
 def make(piece: Piece, file: bytes) -> None:
@@ -92,5 +112,9 @@ def make(piece: Piece, file: bytes) -> None:
     else:
         with open(file, "xb") as out:
             out.truncate(piece.size or 0)
-    os.chown(file, piece.uid(), piece.gid())
-    os.chmod(file, piece.mode)
+    held = hold(file)
+    try:
+        os.chown(name_of(held), piece.uid(), piece.gid())
+        os.chmod(name_of(held), piece.mode)
+    finally:
+        os.close(held)
