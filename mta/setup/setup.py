@@ -10,7 +10,7 @@ and SMTP, and the rules for SMTP clients.  dir is by default what QMAILHOME name
 already there is left as it is, so running it again does no harm.
 
 Run by root, it lays out root's instance, whose processes run as the qmail users.  Run by anybody else, it
-lays out an instance in which everything belongs to that user.
+lays out an instance in which everything belongs to that user; for root too, such a home stays that user's.
 
 Options:
     --users    make the groups and users that are missing on this machine (as root)
@@ -45,8 +45,10 @@ from mta.setup.controls import first_controls, write_controls
 from mta.setup.inspect import findings
 from mta.setup.messages import illegal_messages, known_messages, message_pieces, strangers
 from mta.setup.plan import FOLDER, Piece, frame, pieces
+from mta.setup.reach import closed
 from mta.setup.services import SERVICES, lay_services
 from mta.setup.users import add_users
+from supervise.account import become, find_account
 from supervise.command import Argv, command
 from supervise.errors import Temporary, Usage
 from supervise.fd import write_all
@@ -62,12 +64,27 @@ def main(argv: Argv) -> int:
     wish = Wish(argv[1:])
     os.environb[b"QMAILHOME"] = os.path.abspath(wish.home or path())
     os.umask(0o022)
+    if not wish.check and (obstacles := closed()):
+        raise Temporary(obstacles[0])
     if wish.users:
         tell(add_users())
     if wish.check or wish.fix:
         return inspect(wish)
     lay(wish)
     return 0
+
+
+def step_down() -> None:
+    """Be the owner of a plain user's home when root looks after it: it stays a plain user's."""
+    if plain():
+        return
+    try:
+        owners = {os.stat(folder).st_uid for folder in (path(), path(b"queue"))}
+    except OSError:
+        return
+    queue = find_account(b"qmailq")
+    if len(owners) == 1 and not owners & {0, queue.pw_uid if queue else 0}:
+        become(owners.pop(), os.stat(path()).st_gid)
 
 
 class Wish:
@@ -77,7 +94,7 @@ class Wish:
         self.users = self.check = self.fix = False
         self.home = self.to = b""
         self.host = os.fsencode(socket.getfqdn())
-        self.address, self.port = (b"127.0.0.1", 2525) if plain() else (b"0", 25)
+        self.address, self.port = b"", 0
         while words:
             word = words.pop(0)
             if word in (b"--users", b"--check", b"--fix"):
@@ -107,7 +124,8 @@ def lay(wish: Wish) -> None:
 
 def serve(wish: Wish) -> None:
     """Give the home what is missing of its services."""
-    tell(lay_services(wish.address, wish.port))
+    address, port = (b"127.0.0.1", 2525) if plain() else (b"0", 25)
+    tell(lay_services(wish.address or address, wish.port or port))
     compile_rules()
     mend(pieces(SERVICES))
 
@@ -167,7 +185,7 @@ def inspect(wish: Wish) -> int:
 
 def faults() -> list[bytes]:
     """What is wrong with the home and with the messages in its queue, a line each."""
-    wrong = [line for piece in pieces(SERVICES) for line in findings(piece)]
+    wrong = closed() + [line for piece in pieces(SERVICES) for line in findings(piece)]
     if not all(os.path.isdir(path(piece.path)) for piece in frame() if piece.kind == FOLDER):
         return wrong  # a queue without its folders is not one to look into
     enter(b"queue")
