@@ -1,16 +1,16 @@
 """pyqmail - run any command of this distribution, or list them
 
 Usage: pyqmail [command argument ...]
+       pyqmail help command
 
 pyqmail runs command with its arguments, as if it had been started by its own name: `pyqmail setuidgid joe id`.
-Without arguments it lists all commands, one line each, with what they are for.
+Without arguments it lists all commands, one line each, with what they are for.  `pyqmail help svc` shows
+the manual page of svc.
 
 Exit status:
-    0    the list was printed
+    0    the list or the page was printed
     100  there is no such command
     otherwise that of the command
-
-See also: the manual page of each command
 """
 
 from __future__ import annotations
@@ -25,15 +25,27 @@ from supervise.fd import write_all
 from supervise.program import find, follow
 
 
-@command(b"pyqmail", b"[command argument ...]")
+@command(b"pyqmail", b"[command argument ... | help command]")
 def main(argv: Argv) -> int:
+    if argv[1:2] == [b"help"] and len(argv) == 3:
+        target = targets().get(argv[2])
+        if target is None:
+            raise unknown(argv[2])
+        write_all(1, manual(target))
+        return 0
     if len(argv) > 1:
         found = find(os.path.join(folder(), argv[1]))
         if found is None:
-            raise Permanent(b"there is no command " + argv[1])
+            raise unknown(argv[1])
         return follow(found, argv[1:])
-    write_all(1, b"".join(b"%-16s %s\n" % (name, purpose(target)) for name, target in sorted(targets().items())))
+    lines = [b"%-16s %s\n" % (name, purpose(manual(target))) for name, target in sorted(targets().items())]
+    write_all(1, b"".join(lines))
     return 0
+
+
+def unknown(name: bytes) -> Permanent:
+    """What to say of a command that is not ours."""
+    return Permanent(b"there is no command " + name + b"; pyqmail alone lists them")
 
 
 def folder() -> bytes:
@@ -49,9 +61,14 @@ def targets() -> dict[bytes, str]:
     return {script.name.encode(): script.module for script in scripts}
 
 
-def purpose(module: str) -> bytes:
-    """The first line of the manual page of *module*, after the dash; its source is read and not run."""
+def manual(module: str) -> bytes:
+    """The manual page of *module*, its docstring; its source is read and not run."""
     source = os.path.join(os.path.dirname(os.path.dirname(__file__)), *module.split(".")) + ".py"
     with open(source, "rb") as file:
         page = ast.get_docstring(ast.parse(file.read())) or ""
-    return page.partition("\n")[0].partition(" - ")[2].encode()
+    return page.encode() + b"\n"
+
+
+def purpose(page: bytes) -> bytes:
+    """The first line of the manual page *page*, after the dash."""
+    return page.partition(b"\n")[0].partition(b" - ")[2]

@@ -36,4 +36,17 @@ def test_it_runs_nothing_but_commands_of_this_distribution() -> None:
     for name in "sh", "nonsense", "../../../../bin/sh":
         done = run("pyqmail", name, "-c", "echo ran")
         assert (done.code, done.out) == (100, b""), name
-        assert done.err == b"pyqmail: fatal: there is no command %s\n" % name.encode()
+        assert done.err == b"pyqmail: fatal: there is no command %s; pyqmail alone lists them\n" % name.encode()
+
+
+def test_it_shows_the_manual_page_of_a_command() -> None:
+    done = run("pyqmail", "help", "svc")
+    assert (done.code, done.err) == (0, b"")
+    assert done.out.startswith(b"svc - control services\n\nUsage: svc ") and done.out.endswith(
+        b"See also: supervise, svstat\n"
+    )
+    assert run("pyqmail", "help", "sh") == (
+        100,
+        b"",
+        b"pyqmail: fatal: there is no command sh; pyqmail alone lists them\n",
+    )
