@@ -64,6 +64,7 @@ def main(argv: Argv) -> int:
     wish = Wish(argv[1:])
     os.environb[b"QMAILHOME"] = os.path.abspath(wish.home or path())
     os.umask(0o022)
+    step_down()
     if not wish.check and (obstacles := closed()):
         raise Temporary(obstacles[0])
     if wish.users:

@@ -136,6 +136,18 @@ def test_every_piece_that_goes_is_missed_and_comes_back(home: Home) -> None:
     assert {name: (home.folder / name).read_bytes() for name in texts} == texts
 
 
+@pytest.mark.root
+@pytest.mark.parametrize("home", KINDS[:1], indirect=True)
+def test_a_plain_users_home_stays_that_users_when_root_mends_it(home: Home) -> None:
+    user, home.user = home.user, None
+    assert home.check() == []
+    (home.folder / "service/qmail-smtpd/run").unlink()
+    home.fix()
+    script = home.folder / "service/qmail-smtpd/run"
+    assert script.stat().st_uid == user
+    assert " 127.0.0.1 2525 " in script.read_text()
+
+
 def test_check_names_messages_in_no_legal_state_and_files_of_no_message(home: Home) -> None:
     queue = home.folder / "queue"
     for name in "mess/7/123", "info/3/x":
