@@ -198,6 +198,8 @@ class Instance:
     def show(self, message: Path) -> None:
         say(f"It landed in {message}:\n")
         say("".join("    " + line for line in message.read_text().splitlines(keepends=True)))
+        log = self.home / "service" / "qmail-send" / "log" / "main" / "current"
+        until(lambda: " end msg " in log.read_text()[-99:], f"the delivery does not end; see {log}", self.signals)
         for service in ("qmail-smtpd", "qmail-send"):
             say(f"{self.home}/service/{service}/log/main/current says:\n")
             lines = (self.home / "service" / service / "log" / "main" / "current").read_text().splitlines()[-8:]
