@@ -32,7 +32,7 @@ Files:
     .qmail, .qmail-ext, .qmail-default
     control/patrn  the mode bits, in octal, that a home and a .qmail file must not have (022)
 
-See also: qmail-lspawn, dot-qmail, envelopes
+See also: qmail-lspawn, maildirmake; mta/local/dotqmail.py for .qmail files
 """
 
 from __future__ import annotations

@@ -4,8 +4,8 @@ Usage: qmail-lspawn defaultdelivery
 
 qmail-lspawn takes requests from qmail-send on descriptor 0 and reports on 1, as
 qmail-rspawn does.  It finds the user of an address in users/cdb, else asks qmail-getpw,
-and runs qmail-local as that user, never as root, for whom defaultdelivery is what to do
-without a .qmail file.
+and runs qmail-local as that user, never as root; defaultdelivery is what qmail-local does
+for a user without a .qmail file, in the words of one: `./Maildir/`.
 
 It runs as root.  Whatever belongs to a user is touched only by workers that have become
 that user; they serve one delivery after another, and others of the same user only.

@@ -32,7 +32,7 @@ Files, below control:
     timeoutconnect  seconds for one connection to be made; 60
     timeoutremote   seconds for each answer; 1200
 
-See also: qmail-rspawn, qmail-send, qmail-tcpto
+See also: qmail-rspawn, qmail-send
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ dir finds dir/supervise/lock locked, and exits.
 A supervise that is killed leaves ./run running, without anybody who watches it.  The lock
 does not outlive supervise, for ./run does not hold it: the next supervise knows nothing of
 the old process and starts a second one beside it, as the original does.  Stop the old one
-by hand: its number is in svstat's line until the next supervise writes its own.
+by hand before the next one starts: `od -An -tu4 -j12 -N4 dir/supervise/status` is its number.
 
 Exit status:
     111  dir is already supervised, or its files cannot be made or opened

@@ -65,7 +65,7 @@ Exit status:
     100  wrong usage
     111  we cannot listen, or may not become uid and gid
 
-See also: tcprules, tcprulescheck, rblsmtpd, tcpclient, envuidgid, softlimit
+See also: tcprules, tcprulescheck, envuidgid, softlimit
 """
 
 from __future__ import annotations
