@@ -25,6 +25,7 @@ from pathlib import Path
 from types import TracebackType
 
 from commands import BIN, Result, environment, run
+from processes import descendants, talks_to
 from until import until
 
 HOST = "mail.example"
@@ -296,6 +297,11 @@ class Instance:
                 return True
 
         until(listening, what="qmail-queued")
+
+    def server_of(self, client: socket.socket) -> int:
+        """The process that serves *client*."""
+        port, server = client.getsockname()[1], self.pid("qmail-smtpd")
+        return until(lambda: [pid for pid in descendants(server) if talks_to(pid, port)])[0]
 
     def smtp(self, source: str = "127.0.0.1") -> smtplib.SMTP:
         """A client at the address *source*, for which there may be rules."""
