@@ -36,8 +36,9 @@ import time
 
 from mta.queue import codes, envelope, layout, received, trigger
 from mta.queue.codes import Refused
+from mta.queue.source import Source
 from supervise import files
-from supervise.fd import CHUNK, write_all
+from supervise.fd import write_all
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ UMASK = 0o033
 TRIES = 10  # names that are tried in pid
 
 
-def enqueue(message: int, addresses: int, uid: int, names: dict[int, bytes]) -> int:
+def enqueue(message: int, addresses: int, uid: int, names: dict[int, bytes], client: int | None = None) -> int:
     """Queue one message; the exit code of qmail-queue: 0 when it is accepted, else one of `mta.queue.codes`.
 
     Args:
@@ -56,14 +57,15 @@ def enqueue(message: int, addresses: int, uid: int, names: dict[int, bytes]) -> 
         addresses: descriptor to read the envelope from.
         uid: who submits.
         names: what some uids are called in the Received line (`received.origins`).
+        client: a connection; when its other end closes, nobody waits for the answer any more.
     """
     os.umask(UMASK)
     entry = Entry()
     try:
         with time_limit(layout.DEATH):
             entry.arrive()
-            entry.copy_message(message, received.line(os.getpid(), uid, names))
-            entry.copy_envelope(addresses, envelope.origin(uid, os.getpid()))
+            entry.copy_message(Source(message, client), received.line(os.getpid(), uid, names))
+            entry.copy_envelope(Source(addresses, client), envelope.origin(uid, os.getpid()))
             entry.sync()
         entry.accept()
     except Refused as refused:
@@ -102,26 +104,22 @@ class Entry:
             os.unlink(draft)
             self.made.remove(draft)
 
-    def copy_message(self, source: int, line: bytes) -> None:
+    def copy_message(self, source: Source, line: bytes) -> None:
         """Step 4."""
         with failing(codes.WRITE):
             write_all(self.message, line)
-        while True:
-            with failing(codes.READ):
-                data = os.read(source, CHUNK)
-            if not data:
-                break
+        for data in source.chunks():
             with failing(codes.WRITE):
                 write_all(self.message, data)
 
-    def copy_envelope(self, source: int, origin: bytes) -> None:
+    def copy_envelope(self, source: Source, origin: bytes) -> None:
         """Step 5."""
         with failing(codes.INTD):
             self.envelope = os.open(layout.intd(self.number), NEW, 0o644)
             self.made.append(layout.intd(self.number))
         with failing(codes.WRITE):
             write_all(self.envelope, origin)
-        envelope.copy(source, self.envelope)
+        envelope.copy(source.chunks(), self.envelope)
 
     def sync(self) -> None:
         """Step 6: on disk, in one commit."""

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from mta.queue import codes
 from mta.queue.codes import Refused
-from supervise.fd import chunks, write_all
+from supervise.fd import write_all
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,8 +44,8 @@ def pieces(sender: bytes, recipients: Iterable[bytes]) -> Iterator[bytes]:
     yield bytes(piece) + b"\0"
 
 
-def copy(source: int, target: int) -> None:
-    """Copy a submitter's envelope without its last, empty record, and check it on the way.
+def copy(source: Iterable[bytes], target: int) -> None:
+    """Copy a submitter's envelope, in whatever pieces, without its last, empty record, and check it on the way.
 
     What follows the empty record is not looked at.
 
@@ -55,24 +55,21 @@ def copy(source: int, target: int) -> None:
     """
     rest = b""
     letter = b"F"
-    try:
-        for data in chunks(source):
-            *records, rest = (rest + data).split(b"\0")
-            whole = 0
-            for record in records:
-                if letter == b"T" and not record:
-                    break
-                check(record, letter)
-                letter = b"T"
-                whole += 1
-            if whole:
-                _write(target, b"\0".join(records[:whole]) + b"\0")
-            if whole < len(records):
-                return
-            if rest:
-                check(rest, letter)
-    except OSError:
-        raise Refused(codes.READ) from None
+    for data in source:
+        *records, rest = (rest + data).split(b"\0")
+        whole = 0
+        for record in records:
+            if letter == b"T" and not record:
+                break
+            check(record, letter)
+            letter = b"T"
+            whole += 1
+        if whole:
+            _write(target, b"\0".join(records[:whole]) + b"\0")
+        if whole < len(records):
+            return
+        if rest:
+            check(rest, letter)
     raise Refused(codes.READ)
 
 

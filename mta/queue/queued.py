@@ -334,7 +334,7 @@ def submission(uid: int, names: dict[int, bytes]) -> int:
     connection = socket.socket(fileno=0)
     try:
         _, fds, _, _ = socket.recv_fds(connection, 1, 2)
-        code = enqueue(fds[0], fds[1], uid, names) if len(fds) == 2 else codes.READ
+        code = enqueue(fds[0], fds[1], uid, names, client=0) if len(fds) == 2 else codes.READ
         answer(connection, code)
     except OSError:  # the client is gone, it does not matter
         pass

@@ -8,6 +8,7 @@ import pytest
 
 from mta.queue import codes, envelope
 from mta.queue.codes import Refused
+from mta.queue.source import Source
 
 
 def copied(data: bytes, size: int | None = None) -> tuple[int, bytes]:
@@ -25,7 +26,7 @@ def copied(data: bytes, size: int | None = None) -> tuple[int, bytes]:
                 os._exit(0)
         os.close(writing)
         try:
-            envelope.copy(source, result)
+            envelope.copy(Source(source).chunks(), result)
             code = codes.OK
         except Refused as refused:
             code = refused.code
@@ -73,12 +74,12 @@ def test_an_address_has_at_most_1002_bytes(size: int | None) -> None:
 
 def test_a_source_that_cannot_be_read_and_a_full_target_are_told_apart(tmp_path: Path) -> None:
     with pytest.raises(Refused) as refused:
-        envelope.copy(os.open(tmp_path, os.O_RDONLY), 1)
+        envelope.copy(Source(os.open(tmp_path, os.O_RDONLY)).chunks(), 1)
     assert refused.value.code == codes.READ
     (tmp_path / "envelope").write_bytes(b"Fa\0Tb\0\0")
     source, full = os.open(tmp_path / "envelope", os.O_RDONLY), os.open("/dev/full", os.O_WRONLY)
     with pytest.raises(Refused) as refused:
-        envelope.copy(source, full)
+        envelope.copy(Source(source).chunks(), full)
     assert refused.value.code == codes.WRITE
     os.close(source)
     os.close(full)
@@ -93,7 +94,7 @@ def test_a_long_list_of_recipients_is_written_and_copied_in_bounded_memory(tmp_p
             file.write(piece)
     source, target = os.open(tmp_path / "envelope", os.O_RDONLY), os.open(tmp_path / "intd", os.O_CREAT | os.O_RDWR)
     os.write(target, envelope.origin(1, 2))
-    envelope.copy(source, target)
+    envelope.copy(Source(source).chunks(), target)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 8 << 10
     _, _, _, recipients = envelope.parse((tmp_path / "intd").read_bytes())
     assert len(recipients) == count and recipients[-1] == b"recipient99999@irs.gov"
