@@ -15,23 +15,26 @@ reachable() {
     done
 }
 
-# Whether $1 is a Python that will do; with a second word, whether only this user can run it.
-usable() {
-    "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || return 1
-    [ -n "${2-}" ] || reachable "$("$1" -c 'import os, sys; print(os.path.realpath(sys.executable))')"
+# Whether $1 is a Python that is new enough.
+new_enough() {
+    "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
 }
 
 find_python() {
-    for alone in "" alone; do
-        for python in ${PYTHON-python3 python3.13 python3.12 python3.11 /usr/local/bin/python3 /usr/bin/python3}; do
-            usable "$python" $alone && return 0
-        done
+    found=
+    for python in ${PYTHON-python3 python3.13 python3.12 python3.11 /usr/local/bin/python3 /usr/bin/python3}; do
+        new_enough "$python" || continue
+        found=$("$python" -c 'import os, sys; print(os.path.realpath(sys.executable))')
+        reachable "$found" && return 0
     done
     return 1
 }
 
 environment() {
-    find_python || { echo "$1: needs Python 3.11 or newer (PYTHON=... names it)" >&2; return 111; }
+    find_python || {
+        echo "$1: needs Python 3.11 or newer${found:+ that every user can run, unlike $found} (PYTHON=... names it)" >&2
+        return 111
+    }
     venv=${PYQMAIL_VENV-$top/.venv}
     editable=-e
     if ! reachable "$top"; then
