@@ -119,7 +119,22 @@ def follow(command: Command, argv: Argv) -> int:
         return command(argv)
     except Become as change:
         following = change
+    take_name(following.argv[0])
     return run(following.argv, following.path, command.name, following.code)
+
+
+def take_name(program: bytes) -> None:
+    """Be known to `ps -o comm`, `pgrep` and `killall` by the name of *program*, as after exec."""
+    try:
+        fd = os.open(b"/proc/self/comm", os.O_WRONLY | os.O_CLOEXEC)
+    except OSError:  # no /proc, or a process that the kernel protects
+        return
+    try:
+        os.write(fd, os.path.basename(program))
+    except OSError:
+        pass
+    finally:
+        os.close(fd)
 
 
 def execute(argv: Argv, path: bytes | None = None) -> NoReturn:
