@@ -6,29 +6,33 @@ import importlib.resources
 import os
 
 from mta.home import path, plain
-from mta.setup.plan import commands_folder
 from supervise.fd import write_all
 from supervise.files import announced
 
 SERVICES = [b"qmail-queued", b"qmail-send", b"qmail-smtpd"]
-STANDARD_HOME = b"/var/qmail"
-STANDARD_PATH = b"PATH=/var/qmail/bin:/usr/local/bin:/usr/bin:/bin"
+STANDARD_HOME = b'QMAILHOME="/var/qmail"'
 STANDARD_ADDRESS = b" 0 25 "
 
 
 def adapted(script: bytes, address: bytes, port: int) -> bytes:
     """*script*, written for root's home in /var/qmail with SMTP on port 25, as this instance needs it.
 
-    The home and the commands' folder are named; a plain user's scripts become nobody else.
+    The home is named; a plain user's scripts become nobody else.
     """
-    script = script.replace(STANDARD_PATH, b"PATH=%s:/usr/local/bin:/usr/bin:/bin" % commands_folder())
-    script = script.replace(STANDARD_HOME, path())
+    script = script.replace(STANDARD_HOME, b'QMAILHOME="%s"' % quoted(path()))
     script = script.replace(STANDARD_ADDRESS, b" %s %d " % (address, port))
     if plain():
         lines = script.splitlines(keepends=True)
         lines = [line for line in lines if not line.strip().startswith((b"setuidgid", b"envuidgid"))]
         script = b"".join(lines).replace(b" -U ", b" ").replace(b"exec setuidgid qmaill ", b"exec ")
     return script
+
+
+def quoted(word: bytes) -> bytes:
+    """*word* as it stands between double quotes for the shell."""
+    for special in (b"\\", b'"', b"$", b"`"):
+        word = word.replace(special, b"\\" + special)
+    return word
 
 
 def file_of(name: bytes) -> bytes:

@@ -149,11 +149,22 @@ def lay_aliases(to: bytes) -> list[bytes]:
     maildir = path(b"alias", b"Maildir")
     if not to and not os.path.lexists(maildir):
         owner = os.stat(path(b"alias"))
-        for folder in (maildir, *(maildir + b"/" + part for part in (b"tmp", b"new", b"cur"))):
-            os.mkdir(folder, 0o700)
-            os.chown(folder, owner.st_uid, owner.st_gid)
+        make_maildir(maildir, owner.st_uid, owner.st_gid)
         written.append(b"made alias/Maildir")
     return written
+
+
+def make_maildir(maildir: bytes, uid: int, gid: int) -> None:
+    """Make a Maildir as the user who is to own it: nothing that root does there by name could be led elsewhere."""
+
+    def turn() -> None:
+        os.umask(0o077)
+        if os.geteuid() != uid:
+            become(uid, gid)
+
+    _, status = os.waitpid(spawn([path(b"bin", b"maildirmake"), maildir], prepare=turn), 0)
+    if status:
+        raise Temporary(b"unable to make " + maildir)
 
 
 def compile_rules() -> None:

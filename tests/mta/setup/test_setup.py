@@ -191,7 +191,7 @@ def test_mail_to_the_postmaster_goes_where_it_is_told(home: Home) -> None:
 def test_scripts_are_adapted_to_the_address_and_port(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("QMAILHOME", "/srv/mail")
     script = adapted(file_of(b"qmail-smtpd/run"), b"::1", 2500)
-    assert b" ::1 2500 " in script and b"QMAILHOME=/srv/mail;" in script and b"/var/qmail" not in script
+    assert b" ::1 2500 " in script and b'QMAILHOME="/srv/mail";' in script and b"/var/qmail" not in script
 
 
 @pytest.mark.parametrize("words", [["--nonsense"], ["a", "b"], ["--port", "x"], ["--check", "--fix"], ["--host"]])
@@ -199,3 +199,12 @@ def test_wrong_usage_is_refused(words: list[str], tmp_path: Path) -> None:
     done = run("qmail-setup", *words, cwd=tmp_path, env={"QMAILHOME": str(tmp_path / "home")})
     assert done.code == 100 and done.err.startswith(b"qmail-setup: usage: qmail-setup ")
     assert os.listdir(tmp_path) == []
+
+
+def test_a_homes_name_may_hold_what_the_shell_takes_for_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    name = b'/srv/a "b" $c `d` \\e'
+    monkeypatch.setitem(os.environb, b"QMAILHOME", name)
+    script = adapted(file_of(b"qmail-queued/run"), b"0", 25)
+    lines = [line for line in script.splitlines() if line.startswith(b"QMAILHOME=")]
+    out = run("sh", "-c", lines[0] + b'; printf %s "$QMAILHOME"').out
+    assert out == name
