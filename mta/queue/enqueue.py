@@ -49,7 +49,9 @@ UMASK = 0o033
 TRIES = 10  # names that are tried in pid
 
 
-def enqueue(message: int, addresses: int, uid: int, names: dict[int, bytes], client: int | None = None) -> int:
+def enqueue(
+    message: int, addresses: int, uid: int, names: dict[int, bytes], pid: int | None = None, client: int | None = None
+) -> int:
     """Queue one message; the exit code of qmail-queue: 0 when it is accepted, else one of `mta.queue.codes`.
 
     Args:
@@ -57,15 +59,17 @@ def enqueue(message: int, addresses: int, uid: int, names: dict[int, bytes], cli
         addresses: descriptor to read the envelope from.
         uid: who submits.
         names: what some uids are called in the Received line (`received.origins`).
+        pid: what the message is known by beside its number (`qp` in the log); by default our process id.
         client: a connection; when its other end closes, nobody waits for the answer any more.
     """
     os.umask(UMASK)
+    pid = os.getpid() if pid is None else pid
     entry = Entry()
     try:
         with time_limit(layout.DEATH):
             entry.arrive()
-            entry.copy_message(Source(message, client), received.line(os.getpid(), uid, names))
-            entry.copy_envelope(Source(addresses, client), envelope.origin(uid, os.getpid()))
+            entry.copy_message(Source(message, client), received.line(pid, uid, names))
+            entry.copy_envelope(Source(addresses, client), envelope.origin(uid, pid))
             entry.sync()
         entry.accept()
     except Refused as refused:

@@ -4,9 +4,9 @@ The server listens on HOME/run/submit, a Unix stream socket that everybody may c
 The client sends one byte with two descriptors attached (SCM_RIGHTS), the message and the
 envelope, both to be read to their ends.  The server answers one line and closes:
 
-    CODE PID\\n      qmail-queue's exit code, and the process that did the work
+    CODE PID\\n      qmail-queue's exit code, and the number that goes after `qp`
 
-No line means that this process died.  Who submits is told by the kernel (SO_PEERCRED).
+No line means that the process that did the work died.  Who submits is told by the kernel (SO_PEERCRED).
 """
 
 from __future__ import annotations

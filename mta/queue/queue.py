@@ -43,7 +43,7 @@ import signal
 
 from mta.home import home
 from mta.queue import codes, handover
-from supervise.command import Argv, command
+from supervise.command import Argv, command, say
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -85,13 +85,21 @@ def by_ourselves() -> int:
         return codes.HOME
     try:
         os.chdir(b"queue")
+    except PermissionError:
+        return alone()
     except OSError:
         return codes.QUEUE
     queue = os.stat(b".")
     with acting_as(queue.st_uid, queue.st_gid):
         if os.geteuid() != queue.st_uid:
-            return codes.QUEUE
+            return alone()
         return enqueue(MESSAGE, ENVELOPE, os.getuid(), origins())
+
+
+def alone() -> int:
+    """We may not write the queue, and nobody does it for us: say so, since no code of the original's does."""
+    say(b"qmail-queue: fatal: qmail-queued does not answer on %s/run/submit" % home())
+    return codes.QUEUE
 
 
 class deaf:

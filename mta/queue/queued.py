@@ -19,6 +19,10 @@ the limit under way, and 100 more submissions that wait; all these users
 together can have three quarters, and 400 that wait.  Further ones are refused
 for now (exit code 71).
 
+Each message gets a number, as each qmail-queue has a process id: `qp` in the log
+of qmail-send, the number in the message's Received line, and what qmail-smtpd
+tells its client.  It counts up from the process id of qmail-queued.
+
 Options:
     -c limit  how many submissions may be under way at once; 100 by default
 
@@ -44,6 +48,7 @@ See also: qmail-queue, qmail-send, supervise
 
 from __future__ import annotations
 
+import itertools
 import os
 import resource
 import select
@@ -186,7 +191,8 @@ class Server:
         self.listener: socket.socket | None = listener
         self.limit = limit
         self.trusted = {0, os.geteuid(), *names}
-        self.pool = Pool(lambda payload: submission(int(payload), names), limit=limit)
+        self.pool = Pool(lambda payload: submission(payload, names), limit=limit)
+        self.serials = itertools.count(os.getpid() + 1)
         self.signals = Signals(signal.SIGTERM)
         self.silent: dict[int, Client] = {}  # by descriptor, the oldest first
         self.waiting: list[Client] = []
@@ -295,7 +301,7 @@ class Server:
 
     def begin_one(self, client: Client) -> None:
         try:
-            self.pool.begin(b"%d" % client.uid, {0: client.connection.fileno()}, client)
+            self.pool.begin(b"%d %d" % (client.uid, next(self.serials)), {0: client.connection.fileno()}, client)
         except OSError as error:
             say(b"qmail-queued: warning: unable to start a worker: " + os.strerror(error.errno or 0).encode())
             client.refuse(codes.BUSY)
@@ -329,13 +335,14 @@ class Server:
 # -- the worker's side -------------------------------------------------------------------------
 
 
-def submission(uid: int, names: dict[int, bytes]) -> int:
-    """Queue the message of the client on descriptor 0, who is *uid*."""
+def submission(payload: bytes, names: dict[int, bytes]) -> int:
+    """Queue the message of the client on descriptor 0; *payload* says who that is and what the message's `qp` is."""
+    uid, pid = map(int, payload.split())
     connection = socket.socket(fileno=0)
     try:
         _, fds, _, _ = socket.recv_fds(connection, 1, 2)
-        code = enqueue(fds[0], fds[1], uid, names, client=0) if len(fds) == 2 else codes.READ
-        answer(connection, code)
+        code = enqueue(fds[0], fds[1], uid, names, pid, client=0) if len(fds) == 2 else codes.READ
+        answer(connection, code, pid)
     except OSError:  # the client is gone, it does not matter
         pass
     finally:
@@ -343,6 +350,6 @@ def submission(uid: int, names: dict[int, bytes]) -> int:
     return 0
 
 
-def answer(connection: socket.socket, code: int) -> None:
+def answer(connection: socket.socket, code: int, pid: int = 0) -> None:
     """Tell the client."""
-    connection.send(b"%d %d\n" % (code, os.getpid()), socket.MSG_NOSIGNAL)
+    connection.send(b"%d %d\n" % (code, pid), socket.MSG_NOSIGNAL)

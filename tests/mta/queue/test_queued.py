@@ -232,9 +232,15 @@ def test_killing_the_server_does_not_break_off_what_is_under_way(queue: Queue, s
     server.wait()
     serve(queue)  # takes the dead one's place
     answer = client.finish(b"hi\n")
-    assert answer == (0, worker)
+    assert answer == (0, server.pid + 1)
     assert submit() == b""
     until(lambda: not is_alive(worker))  # nobody has jobs for it any more
+
+
+def test_each_message_has_a_number_of_its_own_whoever_takes_it(queue: Queue, serve: Serve) -> None:
+    server = serve(queue)
+    answers = [HalfWay().finish(b"hi\n") for _ in range(3)]
+    assert answers == [(0, server.pid + number) for number in (1, 2, 3)]
 
 
 def test_one_server_runs_in_a_home(queue: Queue, serve: Serve) -> None:
