@@ -31,11 +31,6 @@ def name_of(field: bytes) -> bytes | None:
     return name.lower()
 
 
-def value_of(field: bytes) -> bytes:
-    """What stands after the colon, without the blanks and line ends around it; folds stay."""
-    return field.partition(b":")[2].strip(BLANKS)
-
-
 def find(fields: Iterable[bytes], name: bytes) -> bytes | None:
     """The first of *fields* that is called *name* (in small letters), or None."""
     return next((field for field in fields if name_of(field) == name), None)
@@ -60,7 +55,7 @@ def split(reader: Reader, longest: int = LONGEST) -> tuple[list[bytes], bytes]:
     """
     fields: list[list[bytes]] = []
     size = 0
-    while line := reader.line(longest):
+    while line := reader.line(longest + 1):  # a piece of a longer line is already too long
         if line == b"\n":
             return whole(fields), line
         if line.startswith(b"From "):
