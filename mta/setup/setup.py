@@ -26,7 +26,7 @@ Options:
 Exit status:
     0    done; with --check: nothing was found; with --fix: everything found was mended
     1    with --check or --fix: something is (still) wrong
-    100  wrong usage
+    100  wrong usage; a home's name with a colon
     111  it cannot be done now
 
 Environment:
@@ -50,7 +50,7 @@ from mta.setup.services import SERVICES, lay_services
 from mta.setup.users import add_users
 from supervise.account import become, find_account
 from supervise.command import Argv, command
-from supervise.errors import Temporary, Usage
+from supervise.errors import Permanent, Temporary, Usage
 from supervise.fd import write_all
 from supervise.files import announced
 from supervise.program import spawn
@@ -63,6 +63,8 @@ ALIASES = [b"postmaster", b"mailer-daemon", b"root"]
 def main(argv: Argv) -> int:
     wish = Wish(argv[1:])
     os.environb[b"QMAILHOME"] = os.path.abspath(wish.home or path())
+    if b":" in path():
+        raise Permanent(path() + b": a colon cannot be part of PATH, so it cannot be part of a home's name")
     os.umask(0o022)
     step_down()
     if not wish.check and (obstacles := closed()):
