@@ -203,7 +203,7 @@ class Instance:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env=environment(self.env),
+                env=environment({"QMAILHOME": None}),  # the services know their home
                 cwd=self.scratch,
                 start_new_session=True,
                 **who,
@@ -289,11 +289,14 @@ class Instance:
         """Wait until qmail-queued listens."""
 
         def listening() -> bool:
+            folder = os.open(self.home / "run", os.O_PATH)
             with socket.socket(socket.AF_UNIX) as client:
                 try:
-                    client.connect(f"{self.home}/run/submit")
+                    client.connect(f"/proc/self/fd/{folder}/submit")  # short, whatever the home is called
                 except OSError:
                     return False
+                finally:
+                    os.close(folder)
                 return True
 
         until(listening, what="qmail-queued")
