@@ -10,7 +10,7 @@ from __future__ import annotations
 import fcntl
 import os
 
-from supervise.fd import write_all
+from supervise.fd import read_all, write_all
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -103,10 +103,7 @@ def slurp(path: bytes) -> bytes | None:
     except FileNotFoundError:
         return None
     try:
-        content = os.read(fd, 65536)
-        while more := os.read(fd, 1 << 20):
-            content += more
-        return content
+        return read_all(fd)  # in pieces that leave no holes in the heap of a process that lives on
     finally:
         os.close(fd)
 

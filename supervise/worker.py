@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from supervise.command import Argv
 
 STATUS = struct.Struct("<I")  # a worker's answer: the job's wait status
-LARGEST = 1 << 17  # bytes of a payload; an environment or a command line fits
+LARGEST = 1 << 16  # bytes of a payload; a command line with its addresses fits
 HIGH = 64  # a worker's own descriptors live from here up, out of the way of every job's, where the limit allows
 GROWTH = 16 << 10  # KiB that a worker may grow by before it is replaced
 DESCRIPTORS = 8  # that one job may bring

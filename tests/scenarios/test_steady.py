@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -67,6 +68,10 @@ def sessions(mail: Instance, count: int) -> None:
     until(lambda: len(idle_workers(mail)) >= count)
 
 
+# Before 3.12 an interpreter counts references even of None, and so keeps less of its memory shared.
+MOST = 2.0 if sys.version_info >= (3, 12) else 2.25
+
+
 def test_an_idle_smtp_server_costs_two_megabytes_at_most(own: Instance) -> None:
     sessions(own, 2)
     few, before = len(idle_workers(own)), memory(own)
@@ -74,7 +79,7 @@ def test_an_idle_smtp_server_costs_two_megabytes_at_most(own: Instance) -> None:
     many, after = len(idle_workers(own)), memory(own)
     each = (after - before) / (many - few)
     print(f"an idle qmail-smtpd: {each / MIB:.2f} MiB (of {many}; before {before / MIB:.1f}, after {after / MIB:.1f})")
-    assert each <= 2 * MIB
+    assert each <= MOST * MIB
 
 
 @pytest.mark.long
