@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from supervise.errors import Temporary
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import pwd
@@ -17,6 +19,18 @@ def find_account(name: bytes) -> pwd.struct_passwd | None:
         return pwd.getpwnam(os.fsdecode(name))
     except (KeyError, ValueError):  # ValueError: a NUL in the name
         return None
+
+
+def account_of(name: bytes) -> pwd.struct_passwd:
+    """The password file's entry for *name*.
+
+    Raises:
+        Temporary: there is none, or not now.
+    """
+    account = find_account(name)
+    if account is None:
+        raise Temporary(b"unknown account " + name)
+    return account
 
 
 def become(uid: int, gid: int, groups: list[int] | None = None) -> None:

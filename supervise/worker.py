@@ -26,7 +26,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from supervise.command import Argv
+    from supervise.command import Argv, Command
 
 STATUS = struct.Struct("<I")  # a worker's answer: the job's wait status
 LARGEST = 1 << 16  # bytes of a payload; a command line with its addresses fits
@@ -47,7 +47,7 @@ def live(channel: int, prepare: Callable[[], object], work: Callable[[bytes], in
     try:
         ordinary_signals()
         close_all_but({0, 1, 2, channel})
-        own = lift(channel)
+        [own] = lift(channel)
         os.close(channel)
         prepare()
         code = _serve(socket.socket(fileno=own), Birth(own), work)
@@ -65,9 +65,10 @@ def high() -> int:
     return min(HIGH, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
 
 
-def lift(fd: int) -> int:
-    """A second descriptor for what *fd* is, out of the way."""
-    return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, high())
+def lift(*fds: int) -> list[int]:
+    """Second descriptors for what *fds* are, out of the way."""
+    lowest = high()
+    return [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, lowest) for fd in fds]
 
 
 class Birth:
@@ -78,7 +79,7 @@ class Birth:
         self.umask = os.umask(0o77)
         os.umask(self.umask)
         self.signals = {number: _signal.getsignal(number) for number in SIGNALS}
-        self.standard = [lift(fd) for fd in (0, 1, 2)]
+        self.standard = lift(0, 1, 2)
         self.folder = self._folder()
         self.own = {0, 1, 2, channel, *self.standard} | ({self.folder} if self.folder is not None else set())
 
@@ -88,7 +89,7 @@ class Birth:
             fd = os.open(b".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError:
             return None
-        lifted = lift(fd)
+        [lifted] = lift(fd)
         os.close(fd)
         return lifted
 
@@ -160,7 +161,7 @@ def _serve(channel: socket.socket, birth: Birth, work: Callable[[bytes], int]) -
 
 def _take(fds: dict[int, int]) -> None:
     """Move the descriptors that came with a job to where it expects them."""
-    lifted = {want: lift(have) for want, have in fds.items()}
+    lifted = dict(zip(fds, lift(*fds.values()), strict=True))
     for have in fds.values():
         os.close(have)
     for want, have in lifted.items():
@@ -168,20 +169,26 @@ def _take(fds: dict[int, int]) -> None:
         os.close(have)
 
 
-def run_again(argv: Argv, path: bytes | None = None) -> int:
+def run_again(argv: Argv, path: bytes | None = None, command: Command | None = None) -> int:
     """Run *argv* in a worker: here, if it is ours and may run again in one process, else by becoming it.
 
     What it becomes itself is treated alike, so a chain such as `rblsmtpd qmail-smtpd`
     does not use the worker up.
 
+    Args:
+        path: where to look for the program instead of `PATH`.
+        command: what `find` says of it, when that is known already.
+
     Raises:
         Become: the worker is used up.
     """
     following = Become(argv, path)
-    while (command := find(following.argv[0], following.path)) and command.again:
+    command = command or find(argv[0], path)
+    while command and command.again:
         try:
             return command(following.argv)
         except Become as change:
             following = change
             following.name = command.name
+        command = find(following.argv[0], following.path)
     raise following

@@ -16,18 +16,16 @@ See also: setuidgid, tcpserver
 
 import os
 
-from supervise.account import find_account
+from supervise.account import account_of
 from supervise.command import Argv, Become, command
-from supervise.errors import Temporary, Usage
+from supervise.errors import Usage
 
 
 @command(b"envuidgid", b"account child")
 def main(argv: Argv) -> int:
     if len(argv) < 3:
         raise Usage
-    account = find_account(argv[1])
-    if account is None:
-        raise Temporary(b"unknown account " + argv[1])
+    account = account_of(argv[1])
     os.environb[b"UID"] = b"%d" % account.pw_uid
     os.environb[b"GID"] = b"%d" % account.pw_gid
     raise Become(argv[2:])

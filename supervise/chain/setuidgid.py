@@ -13,7 +13,7 @@ Exit status:
 
 import os
 
-from supervise.account import become_group, find_account
+from supervise.account import account_of, become_group
 from supervise.command import Argv, Become, command
 from supervise.errors import Temporary, Usage
 
@@ -22,9 +22,7 @@ from supervise.errors import Temporary, Usage
 def main(argv: Argv) -> int:
     if len(argv) < 3:
         raise Usage
-    account = find_account(argv[1])
-    if account is None:
-        raise Temporary(b"unknown account " + argv[1])
+    account = account_of(argv[1])
     try:
         become_group(account.pw_gid)
     except OSError as error:

@@ -106,13 +106,14 @@ class Server:
             Become: it is ours, but may not run twice in one process.
         """
         program = self.settings.program
-        if find(program[0], path) is None:
+        command = find(program[0], path)
+        if command is None:
             try:
                 execute(program, path)
             except OSError as error:
                 raise Temporary(b"unable to run " + program[0], error) from None
         set_title(program)
-        code = run_again(program, path)
+        code = run_again(program, path, command)
         set_title(IDLE)
         return code
 
