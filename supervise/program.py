@@ -210,6 +210,22 @@ def spawn(
         os._exit(code)
 
 
+def launch(argv: Argv, opened: Mapping[int, bytes] | None = None) -> int:
+    """Start the foreign program *argv* as a child that shares our memory until it is there; its pid.
+
+    That spares a copy of this process and of what it would write to.  The child gets our descriptors that
+    are inherited and default signals, so what we ignore must be nothing.
+
+    Args:
+        opened: FIFOs that the child finds open for reading and writing, by descriptor.
+
+    Raises:
+        OSError: no process can be made (see `passing`), or the program cannot be run.
+    """
+    actions = [(os.POSIX_SPAWN_OPEN, fd, file, os.O_RDWR, 0) for fd, file in (opened or {}).items()]
+    return os.posix_spawn(argv[0], argv, os.environb, file_actions=actions)
+
+
 def arrange(fds: Mapping[int, int]) -> None:
     """Put descriptors where *fds* wants them, whatever overlaps; close all others above 2."""
     above = max(2, *fds, *fds.values()) + 1 if fds else 3

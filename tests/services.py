@@ -71,6 +71,11 @@ def pid_of(place: Path) -> int:
         return 0
 
 
+def state(place: Path) -> dict[str, str]:
+    """What `supervise/state` says of the service in *place*."""
+    return dict(line.split(" ", 1) for line in (place / "supervise" / "state").read_text().splitlines())
+
+
 def up(place: Path, other_than: int = 0) -> int:
     """Wait until the service in *place* is up; its process."""
     return until(lambda: (pid := pid_of(place)) != other_than and pid, what=f"{place} is not up")

@@ -9,6 +9,10 @@
                              writing knows that a supervise is there
         control              FIFO of commands, one byte each; the table is in `service`
         status               18 bytes, the record below; replaced by way of status.new
+        state                more about it, in words: see `state`; replaced by way of state.new
+        notifications        FIFO on which a service says that it is ready
+
+What else NAME may hold, see `settings`.
 
 The record `status`:
 
@@ -26,6 +30,7 @@ import os
 from supervise import stamp
 
 RUN = b"./run"
+FINISH = b"./finish"
 NORMALLY_DOWN = b"down"
 FOLDER = b"supervise"
 LOCK = b"supervise/lock"
@@ -33,6 +38,9 @@ OK = b"supervise/ok"
 CONTROL = b"supervise/control"
 STATUS = b"supervise/status"
 DRAFT = b"supervise/status.new"
+STATE = b"supervise/state"
+STATE_DRAFT = b"supervise/state.new"
+NOTIFICATIONS = b"supervise/notifications"
 
 UP, DOWN, ONCE = b"u", b"d", b"\0"  # what is wanted
 SIZE = 18  # of the record; readers ignore what a newer supervise puts behind it

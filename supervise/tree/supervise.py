@@ -37,57 +37,66 @@ import select
 import signal
 import time
 
-from supervise.command import Argv, command, say
-from supervise.errors import TEMPORARY, Temporary, Usage, reason
-from supervise.files import lock, publish
+from supervise.command import Argv, command
+from supervise.errors import Usage
 from supervise.loop import Signals
-from supervise.program import execute, spawn
-from supervise.tree import servicedir
-from supervise.tree.service import DIED, Service
-from supervise.tree.servicedir import DOWN, UP
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from supervise.tree.servicedir import Status
-
-MOST = 64  # command bytes taken at a time
+from supervise.options import options
+from supervise.tree.folder import Folder
+from supervise.tree.service import Service
+from supervise.tree.servicedir import UP
+from supervise.tree.state import ENDING, KILLED, RUNNING, UNSEEN, WAITING
 
 
 @command(b"supervise", b"dir")
 def main(argv: Argv) -> int:
-    if len(argv) != 2:
+    found, rest = options(argv, b"w")
+    if len(rest) != 1:
         raise Usage
-    folder = Folder(argv[1])
+    folder = Folder(rest[0])
     signals = Signals(signal.SIGCHLD)
-    service = Service(folder, folder.wanted(), time.time_ns())
+    service = Service(folder, folder.wanted(), time.time_ns(), waiting=bool(found))
     folder.take_over()
-    folder.announce(service.status)
+    folder.find_running(service)
+    folder.announce(service)
     folder.say_ok()
-    if service.status.want == UP:
+    begin(service)
+    watch(service, folder, signals)
+    folder.leave()
+    return service.code
+
+
+def begin(service: Service) -> None:
+    """Start the service unless it is to stay down, has to wait, or is up already."""
+    if service.status.want == UP and service.phase not in (WAITING, RUNNING):
         service.happen(b"u", time.monotonic(), time.time_ns())
-    watch(service, folder.control, signals)
-    return 0
 
 
-def watch(service: Service, control: int, signals: Signals) -> None:
-    """Let *service* live until it is left.
-
-    Args:
-        control: the descriptor that its commands come from; reading never blocks.
-    """
-    poll = select.poll()
-    poll.register(control, select.POLLIN)
-    poll.register(signals, select.POLLIN)
+def watch(service: Service, folder: Folder, signals: Signals) -> None:
+    """Let *service* live until it is left."""
+    folder.poll.register(signals, select.POLLIN)
     while not service.left:
-        poll.poll(milliseconds(service.due))
+        ready = folder.poll.poll(milliseconds(service.next))
         signals.arrived()
         now, since = time.monotonic(), time.time_ns()
-        if service.status.pid in ended():
-            service.happen(DIED, now, since)
-        for code in commands(control):
+        if folder.heard_ready():
+            service.announce_ready(now, since)
+        folder.hear_of_tree(ready)
+        if folder.foreign_ended(ready):
+            folder.forget_process()
+            service.died(UNSEEN, now, since)
+        for pid, status in ended():
+            if pid == service.status.pid:
+                folder.forget_process()
+                service.died(how(status), now, since)
+            elif pid == service.finisher:
+                service.finished(how(status)[0], now, since)
+        for code in folder.commands():
             if not service.left:
                 service.happen(bytes([code]), now, since)
-        service.tick(now, since)
+        if service.phase == ENDING and not folder.sweep(0):
+            service.swept(now, since)
+        if not service.left:
+            service.tick(now, since)
 
 
 def milliseconds(due: float | None) -> int | None:
@@ -95,108 +104,18 @@ def milliseconds(due: float | None) -> int | None:
     return None if due is None else max(0, math.ceil((due - time.monotonic()) * 1000))
 
 
-def ended() -> list[int]:
-    """The children that have ended since the last call, whoever started them."""
-    pids = []
+def ended() -> list[tuple[int, int]]:
+    """The children that have ended since the last call, whoever started them, with their wait status."""
+    found = []
     try:
-        while pid := os.waitpid(-1, os.WNOHANG)[0]:
-            pids.append(pid)
+        while (each := os.waitpid(-1, os.WNOHANG))[0]:
+            found.append(each)
     except ChildProcessError:
         pass
-    return pids
+    return found
 
 
-def commands(control: int) -> bytes:
-    """The command bytes that wait in *control*."""
-    try:
-        return os.read(control, MOST)
-    except BlockingIOError:
-        return b""
-
-
-class Folder:
-    """A service directory that we stand in; the `World` of its service.
-
-    Raises:
-        Temporary: the text says what cannot be done.
-    """
-
-    def __init__(self, name: bytes) -> None:
-        self.name = name
-        try:
-            os.chdir(name)
-        except OSError as error:
-            raise Temporary(b"unable to chdir to " + name, error) from None
-
-    def wanted(self) -> bytes:
-        """DOWN if a file says so, else UP."""
-        try:
-            os.stat(servicedir.NORMALLY_DOWN)
-        except FileNotFoundError:
-            return UP
-        except OSError as error:
-            raise Temporary(b"unable to stat %s/down" % self.name, error) from None
-        return DOWN
-
-    def take_over(self) -> None:
-        """Become the one supervise of this folder, and listen for commands."""
-        try:
-            os.mkdir(servicedir.FOLDER, 0o700)
-        except OSError:
-            pass  # it is there, or taking the lock says what is wrong
-        try:
-            self.lock = lock(servicedir.LOCK, wait=False)
-        except OSError as error:
-            raise Temporary(b"unable to acquire %s/%s" % (self.name, servicedir.LOCK), error) from None
-        self.control = self.open_fifo(servicedir.CONTROL)
-        try:  # with a writer of our own, the FIFO never comes to its end
-            self.writer = servicedir.open_writer(servicedir.CONTROL)
-        except OSError as error:
-            raise Temporary(b"unable to write %s/%s" % (self.name, servicedir.CONTROL), error) from None
-
-    def say_ok(self) -> None:
-        """Let svok and svstat see that we are there."""
-        self.ok = self.open_fifo(servicedir.OK)
-
-    def open_fifo(self, fifo: bytes) -> int:
-        """The reading end of *fifo*, which is made when it is missing."""
-        try:
-            os.mkfifo(fifo, 0o600)
-        except OSError:
-            pass  # it is there, or opening it says what is wrong
-        try:
-            return os.open(fifo, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        except OSError as error:
-            raise Temporary(b"unable to read %s/%s" % (self.name, fifo), error) from None
-
-    # -- what a service does to the world --------------------------------------------------
-    def start(self) -> int:
-        try:
-            return spawn(self.run)
-        except OSError as error:
-            say(b"supervise: warning: unable to fork for %s, sleeping 60 seconds: %s" % (self.name, reason(error)))
-            return 0
-
-    def run(self) -> int:
-        """In the child: become ./run."""
-        try:
-            execute([servicedir.RUN])
-        except OSError as error:
-            say(b"supervise: fatal: unable to start %s/run: %s" % (self.name, reason(error)))
-            return TEMPORARY
-
-    def kill(self, pid: int, number: int) -> None:
-        try:
-            os.kill(pid, number)
-        except OSError:
-            pass  # it has become somebody whom we may not kill
-
-    def announce(self, status: Status) -> None:
-        try:
-            publish(servicedir.STATUS, servicedir.DRAFT, bytes(status))
-        except OSError as error:
-            if error.filename2:
-                what = b"rename %s/%s to status" % (self.name, servicedir.DRAFT)
-            else:
-                what = b"%s %s/%s" % (b"open" if error.filename else b"write", self.name, servicedir.DRAFT)
-            say(b"supervise: warning: unable to %s: %s" % (what, reason(error)))
+def how(status: int) -> tuple[int, int]:
+    """The exit code and the signal that a wait status tells."""
+    code = os.waitstatus_to_exitcode(status)
+    return (code, 0) if code >= 0 else (KILLED, -code)

@@ -6,10 +6,12 @@ import signal
 
 import pytest
 
-from supervise.tree.service import DIED, SIGNALS, Service
-from supervise.tree.servicedir import DOWN, ONCE, UP, Status
+from supervise.tree.service import SIGNALS, Service
+from supervise.tree.servicedir import DOWN, ONCE, UP
+from supervise.tree.settings import Settings
 
 SECOND = 1_000_000_000
+DIED = b"died"
 
 
 class Paper:
@@ -20,8 +22,13 @@ class Paper:
         self.announced: list[tuple[int, bytes]] = []
         self.next = 100
         self.full = False
+        self.wishes = Settings()
+        self.left = False
 
-    def start(self) -> int:
+    def settings(self) -> Settings:
+        return self.wishes
+
+    def start(self, settings: Settings) -> int:
         self.done.append("start")
         if self.full:
             return 0
@@ -31,8 +38,17 @@ class Paper:
     def kill(self, pid: int, number: int) -> None:
         self.done.append(f"{signal.Signals(number).name} {pid}")
 
-    def announce(self, status: Status) -> None:
-        self.announced.append((status.pid, status.want))
+    def finish(self, ended: tuple[int, int]) -> int:
+        self.done.append("finish %d %d" % ended)
+        return 9
+
+    def sweep(self, number: int) -> bool:
+        if self.left:
+            self.done.append(f"{signal.Signals(number).name} to the tree")
+        return self.left
+
+    def announce(self, service: Service) -> None:
+        self.announced.append((service.status.pid, service.status.want))
 
 
 class Life:
@@ -48,7 +64,11 @@ class Life:
         self.paper.done.clear()
         for event in events:
             self.now += after
-            self.service.happen(event, self.now, int(self.now * SECOND))
+            moment = self.now, int(self.now * SECOND)
+            if event == DIED:
+                self.service.died((0, 0), *moment)
+            else:
+                self.service.happen(event, *moment)
         return self.paper.done.copy()
 
     def tick(self, after: float) -> list[str]:

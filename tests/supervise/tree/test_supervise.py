@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from commands import run
-from services import Tree, gone, kill, parent_of, pid_of, running, state_of, up
+from services import Tree, gone, kill, parent_of, pid_of, running, state, state_of, up
 from until import until
 
 # Built-ins alone: while the shell starts another program it blocks signals.
@@ -50,8 +50,9 @@ def test_its_files_are_as_the_format_says(tree: Tree) -> None:
     tree.start("supervise", "s")
     up(place)
     folder = place / "supervise"
-    modes = {file.name: oct(file.stat().st_mode) for file in folder.iterdir() if file.name != "status.new"}
-    assert modes == {"control": "0o10600", "ok": "0o10600", "lock": "0o100600", "status": "0o100644"}
+    modes = {file.name: oct(file.stat().st_mode) for file in folder.iterdir() if not file.name.endswith(".new")}
+    pipes = {"control": "0o10600", "ok": "0o10600"}
+    assert modes == {**pipes, "lock": "0o100600", "status": "0o100644", "state": "0o100644"}
     assert oct(folder.stat().st_mode) == "0o40700"
     assert len((folder / "status").read_bytes()) == 18
 
@@ -138,18 +139,64 @@ def test_a_run_that_cannot_be_started_is_named_and_tried_again(tree: Tree) -> No
         assert supervise.stderr.readline() == b"supervise: fatal: unable to start s/run: access denied\n"
 
 
-def test_a_supervise_that_is_killed_leaves_its_service_and_the_next_starts_another(tree: Tree) -> None:
-    place = tree.service("s")
+def test_a_supervise_that_is_killed_leaves_its_service_to_the_next(tree: Tree) -> None:
+    place = tree.service("s", "echo started >> starts; exec sleep 1000\n")
     old = tree.start("supervise", "s")
     first = up(place)
+    tree.svc("-d", place)
+    until(lambda: not pid_of(place))
+    tree.svc("-u", place)
+    first = up(place, other_than=first)
+    until(lambda: (place / "starts").read_text().count("\n") == 2)
+    status = (place / "supervise" / "status").read_bytes()
     old.kill()
     old.wait()
     assert not running(place)
     assert not gone(first)
     tree.start("supervise", "s")
+    until(lambda: running(place))
+    assert (place / "supervise" / "status").read_bytes() == status
+    tree.svc("-p", place)
+    until(lambda: state_of(first) == "T")
+    tree.svc("-c", place)
+    until(lambda: state_of(first) != "T")
+    os.kill(first, signal.SIGKILL)
     second = up(place, other_than=first)
-    assert not gone(first) and not gone(second)
+    assert parent_of(second) == tree.processes[-1].pid
+    assert state(place)["ended"] == "-1 0"
+    assert state(place)["starts"] == "3"
+
+
+def test_a_service_that_ended_while_nobody_watched_is_started_anew(tree: Tree) -> None:
+    place = tree.service("s")
+    old = tree.start("supervise", "s")
+    first = up(place)
+    old.kill()
+    old.wait()
     kill(first)
+    tree.start("supervise", "s")
+    up(place, other_than=first)
+
+
+def test_another_process_with_the_old_number_is_no_service(tree: Tree) -> None:
+    place = tree.service("s")
+    old = tree.start("supervise", "s")
+    first = up(place)
+    old.kill()
+    old.wait()
+    kill(first)
+    for file in ("status", "state"):  # as if the number had come round again
+        path = place / "supervise" / file
+        theirs = os.getpid().to_bytes(4, "little")
+        content = path.read_bytes()
+        new = (
+            content[:12] + theirs + content[16:]
+            if file == "status"
+            else content.replace(b"%d" % first, b"%d" % os.getpid())
+        )
+        path.write_bytes(new)
+    tree.start("supervise", "s")
+    assert up(place, other_than=os.getpid()) != first
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])

@@ -55,11 +55,13 @@ def test_a_supervise_that_is_killed_comes_back_within_seconds(tree: Tree) -> Non
     tree.start("svscan", tree.folder)
     first = up(place)
     before = time.monotonic()
-    kill(parent_of(first))
-    second = up(place, other_than=first)
+    old = parent_of(first)
+    kill(old)
+    until(lambda: running(place))
     assert time.monotonic() - before < 3
-    assert not gone(first) and not gone(second)
-    kill(first)
+    assert pid_of(place) == first
+    tree.svc("-t", place)
+    assert parent_of(up(place, other_than=first)) != old
 
 
 def test_every_five_seconds_it_looks_again(tree: Tree) -> None:

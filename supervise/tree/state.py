@@ -1,0 +1,126 @@
+"""The file `supervise/state`: all that supervise knows of its service, for those who want more than 18 bytes.
+
+Lines of a word, a blank and a value; who reads it skips what it does not know.
+
+    state WORD       `down`; `waiting` for services that must be ready first; `up`; `ending`: ./run has
+                     ended and other processes of its tree have not; `finishing`: ./finish runs
+    pid N            the process of ./run; 0 when it is not up
+    process BOOT T   what tells that process from all others that have its number: the machine's boot
+                     and the clock tick when it was started; only while it is up
+    since LABEL      when the service last went up or down: a TAI64N label
+    starts N         how often this supervise and those before it, as far as known, have started it
+    notification FD  it says when it is ready, by descriptor FD; only while it is up
+    ready LABEL      when it said so
+    ended CODE SIG   how ./run ended the last time: its exit code and 0, or 256 and the signal; `-1 0`
+                     when nobody has seen it
+    next LABEL       when it will be started again, if that is more than a second away
+    tree FOLDER      the control group that its processes are in
+
+The record `supervise/status` is written after it, so who finds another process number there
+than here knows that this file is older: of a supervise that did not write it.
+"""
+
+from __future__ import annotations
+
+from supervise import stamp
+from supervise.files import slurp
+
+AT_REST, WAITING, RUNNING, ENDING, FINISHING = b"down", b"waiting", b"up", b"ending", b"finishing"
+KILLED = 256  # the exit code of what a signal has ended
+UNSEEN = (-1, 0)  # the end of what was no child of ours
+
+
+class State:
+    """What `supervise/state` says, as far as somebody acts on it.
+
+    Args:
+        lines: word -> value.
+    """
+
+    def __init__(self, lines: dict[bytes, bytes]) -> None:
+        self.lines = lines
+
+    @classmethod
+    def parse(cls, content: bytes) -> State:
+        """The state in *content*; what is no pair of word and value is skipped."""
+        pairs = (line.split(b" ", 1) for line in content.splitlines())
+        return cls({pair[0]: pair[1] for pair in pairs if len(pair) == 2})
+
+    def __bytes__(self) -> bytes:
+        return b"".join([b"%s %s\n" % pair for pair in self.lines.items()])
+
+    @property
+    def word(self) -> bytes:
+        """AT_REST, WAITING, RUNNING, ENDING or FINISHING."""
+        return self.lines.get(b"state", AT_REST)
+
+    @property
+    def ready(self) -> bool:
+        """Whether it is up and, if it says when it is ready, has said so."""
+        return self.word == RUNNING and (b"notification" not in self.lines or b"ready" in self.lines)
+
+    @property
+    def ready_since(self) -> int | None:
+        """When it said that it is ready, in nanoseconds since 1970."""
+        return self.moment(b"ready")
+
+    @property
+    def next(self) -> int | None:
+        """When it will be started, in nanoseconds since 1970."""
+        return self.moment(b"next")
+
+    @property
+    def ended(self) -> tuple[int, int] | None:
+        """The last end of ./run: exit code and signal."""
+        words = self.lines.get(b"ended", b"").split()
+        try:
+            return int(words[0]), int(words[1])
+        except (ValueError, IndexError):
+            return None
+
+    def number(self, word: bytes) -> int:
+        """The number behind *word*, 0 if there is none."""
+        digits = self.lines.get(word, b"")
+        return int(digits) if digits.isdigit() else 0
+
+    def moment(self, word: bytes) -> int | None:
+        """The moment behind *word*, in nanoseconds since 1970."""
+        label = self.lines.get(word)
+        try:
+            return None if label is None else stamp.unpack(bytes.fromhex(label[1:].decode()))
+        except ValueError:
+            return None
+
+
+def read(file: bytes, pid: int) -> State | None:
+    """The state in *file*, if it is of the same moment as a status with *pid*; None if it is missing or older.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    content = slurp(file)
+    if content is None:
+        return None
+    state = State.parse(content)
+    return state if state.number(b"pid") == pid else None
+
+
+def identity(pid: int) -> bytes | None:
+    """What tells the process *pid* from all others: the machine's boot and its start, or None: there is none.
+
+    A process that has ended and that nobody has taken note of yet counts as none.
+    """
+    stat = process_file(b"/proc/%d/stat" % pid)
+    boot = process_file(b"/proc/sys/kernel/random/boot_id")
+    if not stat or not boot:
+        return None
+    fields = stat.rpartition(b")")[2].split()  # from the third field on; the second may hold anything
+    return None if fields[0] in b"ZX" else b"%s %s" % (boot.strip(), fields[19])
+
+
+def process_file(path: bytes) -> bytes | None:
+    """The content of a file below /proc, None when it, or its process, is not there."""
+    try:
+        return slurp(path)
+    except OSError:
+        return None
