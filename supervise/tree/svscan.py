@@ -1,33 +1,57 @@
 """svscan - start and watch a folder of services
 
-Usage: svscan [ dir ]
+Usage: svscan [ -s ] [ dir ]
 
-svscan runs `supervise NAME` for each folder NAME in dir, by default the current folder,
-up to 1000 of them.  Names that start with a dot are skipped.  When NAME/log exists and NAME
-has at most 255 bytes, svscan also runs `supervise log` in NAME, and joins the two by a pipe,
-from descriptor 1 of the one to descriptor 0 of the other.  svscan holds both ends, so
-nothing in the pipe is lost when one of the two is restarted.  A NAME/log that appears after
-NAME has been seen is not noticed.
+svscan runs `supervise NAME` for each folder NAME in dir, by default the current folder.
+Names that start with a dot are skipped.  When NAME/log exists and NAME has at most 255 bytes,
+svscan also runs `supervise log` in NAME, and joins the two by a pipe, from descriptor 1 of the
+one to descriptor 0 of the other.  svscan holds both ends, so nothing in the pipe is lost when
+one of the two is restarted.  A NAME/log that appears after NAME has been seen is not noticed.
+The sticky bit of NAME means nothing.
 
-Every five seconds svscan looks at dir again, starts supervise for new folders, and starts
-again what has ended.  A supervise that was killed it starts again without waiting for that,
-at most once a second.  To take a service away, remove it from dir (NAME is usually a link)
-and then stop it with `svc -dx`, its log too.
+A link that is made in dir, or a folder that is renamed into it, is noticed at once.  Every five
+seconds svscan looks at all of dir, starts supervise for folders that were made there, and starts
+again what has ended.  A supervise that was killed it starts again without waiting for that, at
+most once a second.  To take a service away, remove it from dir (NAME is usually a link) and then
+stop it with `svc -dx`, its log too.
 
-supervise is looked for in PATH.  When that is ours, it runs in a fork of svscan, and needs
-about one and a half megabytes of its own.
+supervise is looked for in PATH.  When that is ours, one process is the supervise of all services;
+`ps` shows it with their names.  When it is killed, the services go on, and the next one takes
+them over.  Any other supervise is run once for each service.
 
-svscan says on descriptor 2 what is wrong, and goes on.  It does not end by itself.  When it
-is killed, each supervise goes on, and so do the services; a new svscan finds their locks
-taken until those are gone.
+svscan says on descriptor 2 what is wrong, and goes on.  When it is killed, supervise goes on,
+and so do the services; a new svscan finds their locks taken until those are gone.
+
+Order:
+    NAME/after holds names of services, in lines or separated by blanks; `#` begins a remark.  NAME
+    is started when all of them are ready: they are up, and those with a file notification-fd have
+    said that they are ready (see supervise).  A name that is not in dir is waited for.  Services
+    that wait for each other do not wait.  `svc -u NAME` starts a service that waits, `svc -d NAME`
+    calls its start off.  Order is for the start only: a service stays up when one that it has
+    waited for goes down.
+
+As process 1 and with -s:
+    TERM, INT  bring all services down and end: first those that no other service has waited for,
+               then those that they have waited for; each log last, when it has read all there is
+    HUP        look at dir now
+    Process 1 takes note of the end of every process that has lost its parent.
+
+A service with a file NAME/essential that ends by itself, not by `svc -d`, takes all others with
+it: svscan brings them down and ends with its exit code, or 128 and the signal that ended it.
+
+Options:
+    -s   TERM, INT and HUP as above; without it, they end svscan and nothing else
 
 Exit status:
     111  dir cannot be entered
+    100  wrong usage
+    0    all is down, after TERM or INT
+    otherwise that of an essential service
 
 Environment:
     PATH    where supervise is looked for
 
-See also: supervise, svc, svstat
+See also: supervise, svc, svstat, svtop
 """
 
 from __future__ import annotations
