@@ -7,15 +7,11 @@ import time
 from pathlib import Path
 
 from commands import BIN, run
-from services import Tree, gone, kill, parent_of, pid_of, running, state_of, title_of, up
+from services import Tree, children, gone, kill, parent_of, pid_of, running, state_of, title_of, up
 from until import until
 
 TALK = "n=0; while :; do n=$((n+1)); echo line $n; sleep 0.02; done\n"
 WRITE = "exec cat >> heard\n"
-
-
-def children(pid: int) -> list[int]:
-    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def test_one_process_is_the_supervise_of_all_services(tree: Tree) -> None:
