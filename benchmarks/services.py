@@ -170,6 +170,7 @@ def measure(tree: Tree, seconds: float, kills: int) -> dict[str, float]:
     idle, since = cpu(supervisors), time.monotonic()
     time.sleep(seconds)
     idle = (cpu(supervisors) - idle) / (time.monotonic() - since)
+    status = tree.status()
     victims = random.Random(1).sample(range(len(tree.services)), min(kills, len(tree.services)))
     restarts = [tree.restart(number) for number in victims]
     return {
@@ -178,7 +179,7 @@ def measure(tree: Tree, seconds: float, kills: int) -> dict[str, float]:
         "CPU when idle, ms/min": idle * 60000,
         "restart, median, ms": statistics.median(restarts) * 1000,
         "restart, maximum, ms": max(restarts) * 1000,
-        "state of all, ms": tree.status() * 1000,
+        "state of all, ms": status * 1000,
         "PSS, MiB": pss,
         "PSS, MiB/service": pss / len(tree.services),
         "processes": len(supervisors),

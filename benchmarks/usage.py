@@ -33,7 +33,7 @@ class Usage(NamedTuple):
 
 
 def run(command: list[str], **options: Any) -> Usage:
-    """Run *command* to its end.
+    """Run *command* to its end; its memory is looked at every moment, so the peak of a very short run is not seen.
 
     Args:
         options: as for `subprocess.Popen`.
