@@ -118,10 +118,12 @@ class Tree:
 
     def settle(self) -> None:
         """Wait until starting has come to its end."""
-        processes, before = self.processes(), 0.0
-        while cpu(processes) - before > QUIET * WHILE:
+        processes = self.processes()
+        while True:
             before = cpu(processes)
             time.sleep(WHILE)
+            if cpu(processes) - before < QUIET * WHILE:
+                return
 
     def restart(self, number: int) -> float:
         """Kill a service; the seconds until another process announces itself in its place."""
