@@ -230,6 +230,22 @@ def launch(argv: Argv, fds: Mapping[int, int], opened: Mapping[int, bytes] | Non
     return os.posix_spawn(argv[0], argv, os.environb, file_actions=actions)
 
 
+def handed_on() -> list[int]:
+    """The descriptors that exec would hand on."""
+    try:
+        open_now = [int(name) for name in os.listdir("/proc/self/fd")]
+    except OSError:  # no /proc
+        open_now = [0, 1, 2]
+    inheritable = []
+    for fd in open_now:
+        try:
+            if os.get_inheritable(fd):
+                inheritable.append(fd)
+        except OSError:  # closed, or what the list was read from
+            pass
+    return inheritable
+
+
 def arrange(fds: Mapping[int, int]) -> None:
     """Put descriptors where *fds* wants them, whatever overlaps; close all others above 2."""
     above = max(2, *fds, *fds.values()) + 1 if fds else 3
