@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import select
 
-from supervise.errors import Temporary, reason
-from supervise.log.history import CURRENT, UNKNOWN, Lines, logs_in, release, tail
+from supervise.errors import Temporary
+from supervise.log.history import CURRENT, UNKNOWN, Lines, logs_in, release, tail, unable
 from supervise.log.logfile import READ
 from supervise.stamp import label
 
@@ -41,7 +41,7 @@ class Follower:
         self.folder, self.number, self.complain = folder, number, complain
         self.lines = Lines(number)
         self.logs: list[Log] = []
-        self.take(logs_in(folder))
+        self.take(logs_in(folder, complain))
         self.whole = self.whole_lines()  # the stretches of the logs with all lines that are complete already
 
     def take(self, logs: list[Log]) -> None:
@@ -76,7 +76,7 @@ class Follower:
         except FileNotFoundError:  # the directory has gone, or goes
             pass
         except OSError as error:
-            self.complain(b"unable to read directory %s: %s" % (self.folder, reason(error)))
+            self.complain(unable(self.folder, error))
 
     def moved(self) -> bool:
         """Whether current is another file than it was."""
@@ -98,7 +98,7 @@ class Follower:
 
     def others(self) -> Iterator[Entry]:
         """The lines of the logs that have been begun since."""
-        logs = logs_in(self.folder)
+        logs = logs_in(self.folder, self.complain)
         unread = self.unread(logs)
         if any(log.cut and self.is_current(log) for log in logs):
             yield from self.lines.end()

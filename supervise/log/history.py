@@ -27,20 +27,24 @@ if TYPE_CHECKING:
 
 LONGEST = 1 << 20  # bytes of a line; a longer one comes in pieces
 UNKNOWN = b"\n"  # the time of a line that has none: it sorts before all others, and no line begins with it
+NEVER = b"~"  # sorts behind all labels
 CURRENT, PREVIOUS, PROCESSED = b"current", b"previous", b"processed"
 
 
-def logs_in(folder: bytes) -> list[Log]:
+def logs_in(folder: bytes, complain: Complain) -> list[Log]:
     """The logs of *folder*, the oldest first; those that are being written are held open.
 
     Every line is in one of them and in one only, whatever multilog is renaming.
 
+    Args:
+        complain: is called with one line about what is being written and cannot be read.
+
     Raises:
-        OSError: the folder, or what is being written, cannot be read.
+        OSError: the folder cannot be read.
     """
     while True:
-        current = hold(folder, CURRENT)
-        other = hold(folder, PREVIOUS) or hold(folder, PROCESSED, complete=True)
+        current = hold(folder, CURRENT, complain)
+        other = hold(folder, PREVIOUS, complain) or hold(folder, PROCESSED, complain, complete=True)
         held = [log for log in (other, current) if log]
         old = old_logs(folder)
         if all(log.inode in old or log.in_place() for log in held):
@@ -49,23 +53,30 @@ def logs_in(folder: bytes) -> list[Log]:
     if other and other.inode in old:
         release([other])
         held.remove(other)
-    names = sorted(old.values())
-    if current and current.inode in old:  # put away since, so there may be newer ones, or not yet all of them
-        names = [name for name in names if name < old[current.inode]]
-    inodes = {name: inode for inode, name in old.items()}
-    return [Log(folder, name, inode=inodes[name]) for name in names] + held
+    # Once current has been put away there may be newer ones, of which not all need to have been seen.
+    newest = old.get(current.inode, NEVER) if current else NEVER
+    older = sorted((name, inode) for inode, name in old.items() if name < newest)
+    return [Log(folder, name, inode=inode) for name, inode in older] + held
 
 
-def hold(folder: bytes, name: bytes, complete: bool = False) -> Log | None:
+def hold(folder: bytes, name: bytes, complain: Complain, complete: bool = False) -> Log | None:
     """The log *name*, held open, or None if there is none, or if it is to be *complete* and is not."""
     try:
         fd = os.open(folder + b"/" + name, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
         return None
+    except OSError as error:
+        complain(unable(folder + b"/" + name, error))
+        return None
     if complete and not os.fstat(fd).st_mode & stat.S_IXUSR:
         os.close(fd)
         return None
     return Log(folder, name, fd)
+
+
+def unable(path: bytes, error: OSError) -> bytes:
+    """What to say of a file that cannot be read."""
+    return b"unable to read %s: %s" % (path, reason(error))
 
 
 def release(logs: Iterable[Log]) -> None:
@@ -91,7 +102,7 @@ def select(logs: list[Log], since: bytes, until: bytes) -> list[Log]:
         since: a label, or nothing for the beginning.
         until: a label, or nothing for the end.
     """
-    chosen = [log for log in logs if log.moment >= since]
+    chosen = [log for log in logs if log.fd >= 0 or log.moment >= since]  # the time of a file is not that exact
     try:
         while until and chosen and (chosen[-1].head() or chosen[-1].moment) >= until:
             chosen.pop()
@@ -153,7 +164,7 @@ class Lines:
         except FileNotFoundError:  # one too many, and removed
             pass
         except OSError as error:
-            complain(b"unable to read %s: %s" % (log.path, reason(error)))
+            complain(unable(log.path, error))
         except Temporary as trouble:
             complain(trouble.line)
         if log.cut:

@@ -162,14 +162,21 @@ class Log:
             if part := block[max(0, self.start - at) : max(0, self.end - at)]:
                 yield part
             at += len(block)
+            if at >= self.end:
+                return
 
     def head(self) -> bytes:
         """The first stamp, if there is one near the beginning, else nothing.
 
         Raises:
-            OSError, Temporary: as `blocks` does.
+            OSError: as `blocks` does.
         """
-        text = b"".join(self.between(0, NEAR).blocks())
+        text = b""
+        try:
+            for block in self.between(0, NEAR).blocks():
+                text += block
+        except Temporary:  # what there is will do
+            pass
         return next(stamped(b"\n" + text, len(text)), (0, b""))[1]
 
     def find(self, stamp: bytes) -> int:

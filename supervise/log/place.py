@@ -101,7 +101,7 @@ def all_services() -> list[bytes]:
         try:
             names = sorted(name for name in os.listdir(folder) if not name.startswith(b"."))
         except OSError as error:
-            raise Temporary(b"unable to read directory " + folder, error) from None
+            raise Temporary(b"unable to read " + folder, error) from None
         if found := [path for name in names if os.path.isdir(path := os.path.join(folder, name))]:
             return found
     where = b" in " + b", ".join(candidates) if candidates else b": name one, or set SVDIR"
@@ -144,7 +144,7 @@ def look_at(folder: bytes) -> Place | None:
         usual = os.path.join(folder, USUAL)
         found = [usual] if has_logs(usual) else sorted(below(os.path.join(folder, b"log"), DEPTH))
     except OSError as error:
-        raise Temporary(b"unable to read directory " + os.fsencode(error.filename or folder), error) from None
+        raise Temporary(b"unable to read " + os.fsencode(error.filename or folder), error) from None
     if len(found) > 1:
         raise Temporary(b"several log directories in %s: name one of %s" % (folder, b", ".join(found)))
     return Place(os.path.basename(path), found[0]) if found else None

@@ -52,9 +52,9 @@ import time
 from itertools import islice
 
 from supervise.command import Argv, command, say
-from supervise.errors import TEMPORARY, Usage, reason
+from supervise.errors import TEMPORARY, Usage
 from supervise.log.follower import Follower, Watch
-from supervise.log.history import UNKNOWN, entries_of, logs_in, select, tail
+from supervise.log.history import NEVER, UNKNOWN, entries_of, logs_in, select, tail, unable
 from supervise.log.moment import moment
 from supervise.log.place import Places
 from supervise.log.tai64n import write
@@ -66,7 +66,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from supervise.log.history import Entry
+    from supervise.log.history import Complain, Entry
     from supervise.log.logfile import Log
 
     History = tuple[int, list[Log]]  # the number of a log directory, and its logs
@@ -86,7 +86,6 @@ CHUNK = 4096  # lines at a time
 GROWTH = 8  # how much farther back the last lines are looked for each time
 FOLLOWED = 10  # lines that are printed before those that come
 LOOK = 1.0  # seconds from one look for other log directories to the next
-LAST = b"~"  # no label sorts behind it
 NOTHING = 1  # exit code when there was nothing to print
 
 
@@ -145,9 +144,9 @@ def show(request: Request) -> int:
     histories = []
     for at, folder in Places(request.words, view.names, complain).new():
         try:
-            histories.append((at, select(logs_in(folder), request.since, request.until)))
+            histories.append((at, select(logs_in(folder, complain), request.since, request.until)))
         except OSError as error:
-            complain(b"unable to read directory %s: %s" % (folder, reason(error)))
+            complain(unable(folder, error))
     view.named = len(view.names) > 1
     printed = put(view, wanted(request, histories, complain))
     if not printed and not complain.code:
@@ -172,6 +171,8 @@ def follow(request: Request) -> int:
             histories = [(one.number, select(one.whole, request.since, b"")) for one in fresh]
             put(view, wanted(request, histories, complain))
             followers += fresh
+            for one in followers:
+                watch.add(one.folder)  # which can be another folder by now
             request.lines, request.since = None, beginning  # of what appears later, all that is new
         put(view, heapq.merge(*[one.entries() for one in followers]))
         if not watch.wait():
@@ -183,11 +184,11 @@ def begin(places: list[tuple[int, bytes]], watch: Watch, complain: Complaints) -
     """Begin to follow *places*."""
     followers = []
     for at, folder in places:
-        watch.add(folder)
+        watch.add(folder)  # before we look: nothing comes between
         try:
             followers.append(Follower(folder, at, complain))
         except OSError as error:
-            complain(b"unable to read directory %s: %s" % (folder, reason(error)))
+            complain(unable(folder, error))
     return followers
 
 
@@ -208,18 +209,18 @@ def chunks(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
         yield chunk
 
 
-def wanted(request: Request, histories: list[History], complain: Complaints) -> Iterable[Entry]:
+def wanted(request: Request, histories: list[History], complain: Complain) -> Iterable[Entry]:
     """The entries of *histories* that are asked for, in the order of their times."""
     if request.lines is None:
-        return merged(request, histories, complain)
+        return within(request, merged(histories, complain))
     window = request.lines
     while request.lines:
         tails = [(at, *tail(logs, window)) for at, logs in histories]
         kept: list[Entry] = []
-        unknown = False
-        for chunk in chunks(merged(request, [(at, logs) for at, logs, _ in tails], complain)):
+        unknown = False  # the time of a line whose stamp is farther back
+        for chunk in chunks(merged([(at, logs) for at, logs, _ in tails], complain)):
             unknown = unknown or any(moment == UNKNOWN for moment, _, _ in chunk)
-            kept += request.view.chosen(chunk)
+            kept += request.view.chosen(within(request, chunk))
             del kept[: -request.lines]
         if all(everything for _, _, everything in tails) or (len(kept) == request.lines and not unknown):
             return kept
@@ -227,10 +228,14 @@ def wanted(request: Request, histories: list[History], complain: Complaints) -> 
     return []
 
 
-def merged(request: Request, histories: list[History], complain: Complaints) -> Iterator[Entry]:
-    """All entries of *histories* in the order of their times, between the moments that are asked for."""
-    entries = heapq.merge(*[entries_of(logs, at, complain) for at, logs in histories])
+def merged(histories: list[History], complain: Complain) -> Iterator[Entry]:
+    """All entries of *histories*, in the order of their times."""
+    return heapq.merge(*[entries_of(logs, at, complain) for at, logs in histories])
+
+
+def within(request: Request, entries: Iterable[Entry]) -> Iterable[Entry]:
+    """Those of *entries* that lie between the moments that are asked for."""
     if not request.since and not request.until:
         return entries
-    since, until = request.since, request.until or LAST
+    since, until = request.since, request.until or NEVER
     return (entry for entry in entries if since <= entry[0] < until)

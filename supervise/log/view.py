@@ -46,11 +46,11 @@ class View:
         self.names: list[bytes] = []
         self.named = False
 
-    def chosen(self, entries: list[Entry]) -> list[Entry]:
+    def chosen(self, entries: Iterable[Entry]) -> list[Entry]:
         """Those of *entries* that are to be shown."""
         found = self.found
         if found is None:
-            return entries
+            return list(entries)
         return [entry for entry in entries if found(text_of(entry))]
 
     def text(self, entries: Iterable[Entry]) -> bytes:
@@ -142,7 +142,9 @@ def search(pattern: bytes) -> Callable[[bytes], object]:
         Permanent: it is none.
     """
     import re
+    import warnings
 
+    warnings.simplefilter("ignore")  # of what Python may take for something else one day
     try:
         return re.compile(pattern).search
     except (re.error, RecursionError, OverflowError) as error:
