@@ -157,17 +157,20 @@ class Lines:
 
     def read(self, log: Log, complain: Complain) -> Iterator[Entry]:
         """The lines that end in *log*."""
+        ended = log.cut  # and its last line with it
         try:
             self.default = b"" if log.head() else log.moment
             for block in log.blocks():
                 yield from self.take(block)
-        except FileNotFoundError:  # one too many, and removed
-            pass
+        except FileNotFoundError:  # it was one too many, and has been removed
+            ended = True
         except OSError as error:
             complain(unable(log.path, error))
+            ended = True
         except Temporary as trouble:
             complain(trouble.line)
-        if log.cut:
+            ended = True
+        if ended:
             yield from self.end()
 
     def take(self, block: bytes) -> Iterator[Entry]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 READ = 1 << 18  # bytes at a time
-PACKED = 1 << 13  # bytes at a time of what is compressed
+PACKED = 1 << 10  # bytes at a time of what is compressed, which can be a thousand times as many then
 NEAR = 1 << 16  # bytes at a time where stamps are looked for
 FAR = 1 << 62  # the end of a file whose size does not matter
 GZIP, ZSTANDARD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"  # how they begin

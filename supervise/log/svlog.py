@@ -164,7 +164,7 @@ def follow(request: Request) -> int:
     if request.lines is None and not request.since:
         request.lines = FOLLOWED
     beginning, look = label(), 0.0
-    while followers or places.awaited or not look:
+    while True:
         if time.monotonic() >= look:
             look = time.monotonic() + LOOK
             fresh = begin(places.new(), watch, complain)
@@ -175,9 +175,8 @@ def follow(request: Request) -> int:
                 watch.add(one.folder)  # which can be another folder by now
             request.lines, request.since = None, beginning  # of what appears later, all that is new
         put(view, heapq.merge(*[one.entries() for one in followers]))
-        if not watch.wait():
-            break
-    return complain.code
+        if not (followers or places.awaited) or not watch.wait():
+            return complain.code
 
 
 def begin(places: list[tuple[int, bytes]], watch: Watch, complain: Complaints) -> list[Follower]:
