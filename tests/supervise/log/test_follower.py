@@ -16,11 +16,11 @@ import psutil
 import pytest
 from commands import run, start
 from logs import at, lines, put, put_current, put_old
-from processes import has_open
 from until import until
 
 from supervise.log.follower import PAUSE, SHORT_PAUSE, Follower, Watch
 from supervise.log.history import entries_of
+from supervise.stamp import label
 
 ORIGINAL = "/usr/bin/multilog"
 WRITERS = [
@@ -52,12 +52,6 @@ class Following:
         """The lines without their dates."""
         return [line.split(b" ", 2)[2] for line in self.shown().splitlines()]
 
-    def sleeps(self) -> None:
-        """Wait until it has waited at least once."""
-        process = psutil.Process(self.process.pid)
-        begin = process.num_ctx_switches().voluntary
-        until(lambda: process.num_ctx_switches().voluntary >= begin + 2)
-
     def until(self, text: bytes) -> None:
         """Wait until *text* is all that has been printed."""
         try:
@@ -81,6 +75,7 @@ def following() -> Iterator[Callable[..., Following]]:
 
 
 def append(path: Path, text: bytes) -> None:
+    """Write more to a log."""
     with path.open("ab") as file:
         file.write(text)
 
@@ -107,7 +102,7 @@ def test_the_last_ten_lines_are_printed_and_then_what_comes(following: Callable[
 
 
 @pytest.mark.parametrize(
-    ("words", "first"), [("-n 2", 13), ("-n 0", 15), ("--since " + at(3).decode(), 3), ("-n1 --since 1m", 14)]
+    ("words", "first"), [("-n 2", 13), ("--since " + at(3).decode(), 3), ("-n1 --since " + at(3).decode(), 14)]
 )
 def test_other_lines_before_are_printed_when_asked_for(
     words: str, first: int, following: Callable[..., Following]
@@ -115,13 +110,21 @@ def test_other_lines_before_are_printed_when_asked_for(
     put_old(LOG, 8, lines(*range(8)))
     put_current(LOG, lines(*range(8, 15)))
     svlog = following("-r", "log", *words.split())
-    until(lambda: has_open(svlog.process.pid, LOG / "current"))
-    if first < 15:
-        svlog.until(lines(*range(first, 15)))
-    else:
-        svlog.sleeps()
+    svlog.until(lines(*range(first, 15)))
     append(LOG / "current", lines(15))
     svlog.until(lines(*range(first, 16)))
+
+
+def test_no_line_before_is_printed_if_none_is_asked_for(following: Callable[..., Following]) -> None:
+    put_current(LOG, lines(*range(15)))
+    svlog = following("-r", "log", "-n0")
+    seconds = iter(range(15, 1 << 30))
+    until(lambda: append(LOG / "current", lines(next(seconds))) or svlog.shown())
+    end = next(seconds)
+    until(lambda: svlog.shown().endswith(lines(end - 1)))
+    begin = end - svlog.shown().count(b"\n")
+    assert begin >= 15
+    assert svlog.shown() == lines(*range(begin, end))
 
 
 def test_a_line_is_printed_when_it_is_complete(following: Callable[..., Following]) -> None:
@@ -252,12 +255,10 @@ def test_logs_that_appear_later_are_followed(following: Callable[..., Following]
     multilog.stdin.close()
     assert multilog.wait(20) == 0
     until(lambda: re.search(rb"^@[0-9a-f]{24} web: hello\n\Z", svlog.shown(), re.M))
-    old = put_current(Path("elsewhere/log/main"), lines(-(10**9), -(10**9)))
+    old = put_current(Path("elsewhere/log/main"), lines(-(10**9)))
     Path("service/old").symlink_to("../elsewhere")
-    until(lambda: has_open(svlog.process.pid, old))
-    svlog.sleeps()
-    append(old, b"new\n")
-    until(lambda: svlog.shown().endswith(b"old: new\n"))
+    append(old, label() + b" new\n")
+    until(lambda: svlog.shown().endswith(b" old: new\n"))
     assert svlog.shown().count(b"old:") == 1  # what has been in it before is not printed
 
 
