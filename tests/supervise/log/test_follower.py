@@ -46,7 +46,9 @@ class Following:
             self.process = start("svlog", "-f", *words, stdout=out, stderr=err, env=env)
 
     def shown(self) -> bytes:
-        return self.out.read_bytes()
+        """The lines that have been printed, as far as they are complete."""
+        text = self.out.read_bytes()
+        return text[: text.rfind(b"\n") + 1]
 
     def texts(self) -> list[bytes]:
         """The lines without their dates."""
