@@ -127,7 +127,7 @@ class Follower:
     def has_read(self, log: Log) -> bool:
         """Whether *log* begins with what has been read, as far as stamps tell."""
         try:
-            return log.head() <= self.lines.time
+            return log.head() <= max(self.lines.time, self.current.last() if self.current else b"")
         except (OSError, Temporary):
             return True
 

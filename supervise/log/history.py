@@ -122,7 +122,7 @@ def tail(logs: list[Log], lines: int) -> tuple[list[Log], bool]:
         try:
             start, missing = logs[at].back(missing)
         except (OSError, Temporary):  # who reads it will say so
-            continue
+            start, missing = logs[at].end, missing - 1
         if not missing:
             return [logs[at].between(start, logs[at].end), *logs[at + 1 :]], False
     return logs, True

@@ -22,7 +22,7 @@ READ = 1 << 18  # bytes at a time
 PACKED = 1 << 10  # bytes at a time of what is compressed, which can be a thousand times as many then
 NEAR = 1 << 16  # bytes at a time where stamps are looked for
 FAR = 1 << 62  # the end of a file whose size does not matter
-GZIP, ZSTANDARD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"  # how they begin
+GZIP, ZSTANDARD, SKIPPED = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\x2a\x4d\x18"  # how they begin
 ENDINGS = [mark + packed for packed in (b"", b".zst", b".gz") for mark in (b".s", b".u")]  # of the names of old logs
 
 
@@ -132,7 +132,7 @@ class Log:
             import zlib
 
             return lambda: zlib.decompressobj(16 + zlib.MAX_WBITS)
-        if begin == ZSTANDARD:
+        if begin == ZSTANDARD or begin.endswith(SKIPPED):  # the latter is of those who compress in parallel
             import zstandard
 
             return lambda: zstandard.ZstdDecompressor().decompressobj()
@@ -178,6 +178,11 @@ class Log:
         except Temporary:  # what there is will do
             pass
         return next(stamped(b"\n" + text, len(text)), (0, b""))[1]
+
+    def last(self) -> bytes:
+        """The last stamp, if there is one near the end of what is held open, else nothing."""
+        size = os.fstat(self.fd).st_size
+        return max((stamp for _, stamp in stamps(self.fd, max(0, size - NEAR), size)), default=b"")
 
     def find(self, stamp: bytes) -> int:
         """Where the first line begins that has this *stamp* or a later one, if stamps rise; without one, the end.

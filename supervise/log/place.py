@@ -137,12 +137,14 @@ def look_at(folder: bytes) -> Place | None:
     """
     path = os.path.abspath(folder)
     try:
+        usual = os.path.join(folder, USUAL)
+        if has_logs(usual):
+            return Place(os.path.basename(path), usual)
         if has_logs(folder):
             return Place(service_of(path), folder)
         if os.path.basename(path) == b"log":  # the service that is the log of another
-            path, folder = os.path.dirname(path), os.path.join(folder, b"..")
-        usual = os.path.join(folder, USUAL)
-        found = [usual] if has_logs(usual) else sorted(below(os.path.join(folder, b"log"), DEPTH))
+            return look_at(os.path.join(folder, b".."))
+        found = list(below(os.path.join(folder, b"log"), DEPTH))
     except OSError as error:
         raise Temporary(b"unable to read " + os.fsencode(error.filename or folder), error) from None
     if len(found) > 1:

@@ -14,7 +14,7 @@ Exit status:
     0    end of input
     111  input cannot be read, or output cannot be written
 
-See also: tai64n, multilog
+See also: tai64n, multilog, svlog
 """
 
 from __future__ import annotations

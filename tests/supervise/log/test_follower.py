@@ -243,6 +243,50 @@ def test_of_logs_that_go_before_they_can_be_read_the_others_are_read(following: 
     svlog.until(lines(1, 2, 3, 6, 7, 8))
 
 
+def test_a_log_that_is_compressed_before_we_look_is_not_printed_again(following: Callable[..., Following]) -> None:
+    put_old(LOG, 1, lines(1))
+    put_current(LOG, lines(2))
+    svlog = following("-r", "log")
+    svlog.until(lines(1, 2))
+    os.kill(svlog.process.pid, signal.SIGSTOP)
+    append(LOG / "current", lines(3))
+    for second, ending in ((4, ".s.zst"), (6, ".s.gz"), (8, ".s")):
+        text = (LOG / "current").read_bytes()
+        (LOG / "current").unlink()
+        put_old(LOG, second, text, ending)
+        put_current(LOG, lines(second + 1))
+    os.kill(svlog.process.pid, signal.SIGCONT)
+    svlog.until(lines(1, 2, 3, 5, 7, 9))
+
+
+def test_without_old_logs_to_go_by_times_tell_what_has_been_printed(following: Callable[..., Following]) -> None:
+    put_current(LOG, lines(1, 2))
+    svlog = following("-r", "log")
+    svlog.until(lines(1, 2))
+    (LOG / "current").unlink()
+    put_old(LOG, 3, lines(1, 2, what="processed"))
+    put_current(LOG, lines(4))
+    svlog.until(lines(1, 2, 4))
+    os.kill(svlog.process.pid, signal.SIGSTOP)
+    for old in [*LOG.glob("@*"), LOG / "current"]:
+        old.unlink()
+    put_old(LOG, 7, lines(5, 6))
+    put_current(LOG, lines(8))
+    os.kill(svlog.process.pid, signal.SIGCONT)
+    svlog.until(lines(1, 2, 4, 5, 6, 8))
+
+
+def test_a_damaged_log_among_the_last_is_named(following: Callable[..., Following]) -> None:
+    put_old(LOG, 1, lines(1))
+    damaged = put_old(LOG, 2, lines(2), ".s.gz")
+    damaged.write_bytes(damaged.read_bytes()[:-9])
+    put_current(LOG, b"")
+    svlog = following("-r", "log")
+    until(lambda: b"unable to read log/" + os.fsencode(damaged.name) in svlog.err.read_bytes())
+    append(LOG / "current", lines(3))
+    until(lambda: svlog.shown().endswith(lines(3)))
+
+
 # -- directories that come and go --------------------------------------------------------------------------------------
 
 
