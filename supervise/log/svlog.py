@@ -2,18 +2,20 @@
 
 Usage: svlog [-fru] [-n lines] [-g regex] [--since when] [--until when] [--json] [service | dir ...]
 
-svlog prints what multilog has written to the log directories of services: old logs, compressed or not, and
-current, the lines of all services merged in the order of their times. service is a service directory, whose
-log directory is log/main, or the only one below log; or a name, which is looked for here, in $QMAILHOME/service,
-and in $SVDIR, or without that in /service, /etc/service, /var/qmail/service. dir is a log directory.
-Without arguments svlog reads all services in the first of these folders that has any.
+svlog prints what multilog has written to the log directories of services: old logs, compressed by gzip or
+Zstandard or not at all, and current. The lines of all services come in the order of their times.
 
-The stamp of a line is printed as local date and time; when there are several services, the name of the line's
-service follows. A line without a stamp goes with the line before it; in a file that does not begin with
-stamps, it counts as written when the file was finished or last written to.
+service is a service directory, whose log directory is log/main or the only one below log. Or it is the name of
+a service, which is looked for here, in $QMAILHOME/service, and in $SVDIR, or if that is not set in /service,
+/etc/service and /var/qmail/service. dir is a log directory. Without arguments svlog reads all services in the
+first of these folders that has any.
 
-    -f, --follow       print what is there, the last 10 lines unless -n or --since says otherwise, and then
-                       what comes, also from log directories that appear later
+In place of a line's stamp its local date and time are printed; when there are several services, the name of the
+line's service follows. A line without a stamp goes with the line before it. In a file that does not begin with
+stamps it counts as written when the file was finished or last written to.
+
+    -f, --follow       print what there is, the last 10 lines if neither -n nor --since is given, and then what
+                       comes, from log directories that appear later too, as long as somebody reads it
     -n, --lines lines  print only the last lines of what would be printed
     --since when       print only lines of that moment and later
     --until when       print only lines before that moment
@@ -27,12 +29,12 @@ when is a span before now, as 90s, 10m, 1h30m, 2d, 1w; or yesterday or today, wh
 today, as 21:03; or a date, as 2026-11-25, '2026-11-25 21:03', 2026-11-25T21:03:43.787492500+01:00, which is local
 unless it has a zone; or a TAI64N label. Whole logs and parts of logs that are too old or too new are not read.
 
-Options may stand behind arguments, and in --word value a = may stand for the blank. On a terminal, control
+Options may stand behind arguments, and --since=when is the same as --since when. On a terminal, control
 characters in lines are shown as \\x1b; elsewhere lines are printed as they are. A line of more than a million
 bytes is printed in pieces.
 
 Exit status:
-    0    lines were printed
+    0    lines were printed, or -f
     1    there were none
     111  something could not be read; all else was printed
     100  wrong usage
