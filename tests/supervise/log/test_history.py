@@ -116,6 +116,7 @@ def test_an_old_log_that_has_been_compressed_since_is_read_and_one_that_was_remo
     put_old(tmp_path, 4, lines(2, 3), ".s.gz")
     assert [line for _, _, line in entries_of(logs, 0, refuse)] == lines(3, 5).splitlines()
     assert [line for _, _, line in entries_of(all_logs, 0, refuse)] == lines(2, 3, 5).splitlines()
+    release(logs + all_logs)
 
 
 # -- lines and their times --------------------------------------------------------------------------------------------
@@ -123,7 +124,9 @@ def test_an_old_log_that_has_been_compressed_since_is_read_and_one_that_was_remo
 
 def times(folder: Path) -> list[tuple[bytes, bytes]]:
     logs = logs_in(bytes(folder), refuse)
-    return [(time, line) for time, _, line in entries_of(logs, 0, refuse)]
+    found = [(time, line) for time, _, line in entries_of(logs, 0, refuse)]
+    release(logs)
+    return found
 
 
 def test_a_line_without_a_stamp_has_the_time_of_the_line_before_it(tmp_path: Path) -> None:
@@ -159,6 +162,7 @@ def test_a_line_that_multilog_has_split_between_two_logs_is_one_again(tmp_path: 
     for number in range(4):
         logs, _ = tail(logs_in(bytes(tmp_path), refuse), number)
         got = b"".join(line + b"\n" for _, _, line in entries_of(logs, 0, refuse))
+        release(logs)
         assert expected.endswith(got) and got.count(b"\n") >= number
 
 
@@ -281,6 +285,8 @@ def test_the_last_lines_are_found_behind_a_long_one(tmp_path: Path) -> None:
         b"traceback",
         at(2) + b" line 2",
     ]
+    for _, logs in histories:
+        release(logs)
 
 
 def test_a_moment_within_a_large_file_is_found(tmp_path: Path) -> None:
