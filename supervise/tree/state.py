@@ -28,6 +28,7 @@ from supervise.files import slurp
 AT_REST, WAITING, RUNNING, ENDING, FINISHING = b"down", b"waiting", b"up", b"ending", b"finishing"
 KILLED = 256  # the exit code of what a signal has ended
 UNSEEN = (-1, 0)  # the end of what was no child of ours
+LONG = 19  # digits that no number has
 
 
 class State:
@@ -81,13 +82,13 @@ class State:
     def number(self, word: bytes) -> int:
         """The number behind *word*, 0 if there is none."""
         digits = self.lines.get(word, b"")
-        return int(digits) if digits.isdigit() else 0
+        return int(digits) if digits.isdigit() and len(digits) < LONG else 0
 
     def moment(self, word: bytes) -> int | None:
         """The moment behind *word*, in nanoseconds since 1970."""
-        label = self.lines.get(word)
+        label = self.lines.get(word, b"")
         try:
-            return None if label is None else stamp.unpack(bytes.fromhex(label[1:].decode()))
+            return stamp.unpack(bytes.fromhex(label[1:].decode())) if len(label) == stamp.SIZE else None
         except ValueError:
             return None
 
