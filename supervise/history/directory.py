@@ -13,8 +13,8 @@ import os
 import stat
 
 from supervise.errors import Temporary, reason
-from supervise.log.logfile import ENDINGS, Log
-from supervise.log.moment import is_label
+from supervise.history.logfile import ENDINGS, Log
+from supervise.history.moment import is_label
 from supervise.log.tai64nlocal import DIGITS
 from supervise.stamp import SIZE
 

@@ -10,7 +10,7 @@ import os
 
 from supervise.errors import Temporary
 from supervise.fd import write_all
-from supervise.log.moment import is_label
+from supervise.history.moment import is_label
 from supervise.stamp import SIZE, label
 
 TYPE_CHECKING = False

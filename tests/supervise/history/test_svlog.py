@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from logs import EPOCH, SECOND, at, lines, put, put_current, put_old
 
-from supervise.log.view import View, harmless
+from supervise.history.view import View, harmless
 from supervise.stamp import label
 
 ORIGINAL = "/usr/bin/multilog"

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
 import shutil
 import signal
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import psutil
 import pytest
@@ -18,8 +19,9 @@ from commands import run, start
 from logs import at, lines, put, put_current, put_old
 from until import until
 
-from supervise.log.follower import PAUSE, SHORT_PAUSE, Follower, Watch
-from supervise.log.history import entries_of
+from supervise import inotify
+from supervise.history.directory import entries_of
+from supervise.history.follower import PAUSE, SHORT_PAUSE, Follower, Watch
 from supervise.stamp import label
 
 ORIGINAL = "/usr/bin/multilog"
@@ -355,8 +357,12 @@ def test_it_sleeps_while_nothing_happens(following: Callable[..., Following]) ->
     assert sum(process.cpu_times()[:2]) - used < 0.5
 
 
+def refused() -> NoReturn:
+    raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+
 def test_it_looks_again_by_itself_where_nothing_can_be_heard(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "inotify_simple", None)
+    monkeypatch.setattr(inotify, "Inotify", refused)
     put_current(LOG, lines(1))
     watch = Watch()
     watch.add(b"log")

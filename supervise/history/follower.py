@@ -6,17 +6,17 @@ import os
 import select
 
 from supervise.errors import Temporary
-from supervise.log.history import CURRENT, UNKNOWN, Lines, logs_in, release, tail, unable
-from supervise.log.logfile import READ
+from supervise.history.directory import CURRENT, UNKNOWN, Lines, logs_in, release, tail, unable
+from supervise.history.logfile import READ
 from supervise.stamp import label
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import Any
 
-    from supervise.log.history import Complain, Entry
-    from supervise.log.logfile import Log
+    from supervise.history.directory import Complain, Entry
+    from supervise.history.logfile import Log
+    from supervise.inotify import Inotify
 
 PAUSE = 1.0  # seconds from one look to the next when nothing is heard
 SHORT_PAUSE = 0.5  # and where nothing can be heard
@@ -139,22 +139,22 @@ class Watch:
         self.pause = SHORT_PAUSE
         self.poll = select.poll()
         self.poll.register(1, 0)
-        self.inotify: Any = None
-        try:
-            from inotify_simple import INotify, flags
+        self.inotify: Inotify | None = None
+        from supervise import inotify  # 8 ms that only -f needs
 
-            self.inotify = INotify()
-        except (ImportError, OSError):
+        try:
+            self.inotify = inotify.Inotify()
+        except OSError:
             return
+        self.events = inotify.MODIFY | inotify.CREATE | inotify.MOVED_TO
         self.pause = PAUSE
-        self.events = flags.MODIFY | flags.CREATE | flags.MOVED_TO
         self.poll.register(self.inotify, select.POLLIN)
 
     def add(self, folder: bytes) -> None:
         """Listen to what happens in *folder*."""
         if self.inotify is not None:
             try:
-                self.inotify.add_watch(folder, self.events)
+                self.inotify.add(folder, self.events)
             except OSError:  # more than one user may have, or gone already
                 self.pause = SHORT_PAUSE
 
@@ -162,5 +162,5 @@ class Watch:
         """Wait; whether there is still somebody who reads our output."""
         ready = [fd for fd, _ in self.poll.poll(self.pause * 1000)]
         if self.inotify is not None:
-            self.inotify.read(timeout=0)
+            self.inotify.events()
         return 1 not in ready

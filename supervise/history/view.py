@@ -12,7 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from supervise.log.history import Entry
+    from supervise.history.directory import Entry
 
 SECOND = 17  # bytes of a label without its nanoseconds
 # What a terminal would obey, but for tabs and line ends: control characters, as text and as bytes that are no UTF-8.

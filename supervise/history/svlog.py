@@ -55,12 +55,12 @@ from itertools import islice
 
 from supervise.command import Argv, command, say
 from supervise.errors import TEMPORARY, Usage
-from supervise.log.follower import Follower, Watch
-from supervise.log.history import NEVER, UNKNOWN, entries_of, logs_in, select, tail, unable
-from supervise.log.moment import moment
-from supervise.log.place import Places
+from supervise.history.directory import NEVER, UNKNOWN, entries_of, logs_in, select, tail, unable
+from supervise.history.follower import Follower, Watch
+from supervise.history.moment import moment
+from supervise.history.place import Places
+from supervise.history.view import View
 from supervise.log.tai64n import write
-from supervise.log.view import View
 from supervise.options import anywhere
 from supervise.stamp import label
 
@@ -68,8 +68,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from supervise.log.history import Complain, Entry
-    from supervise.log.logfile import Log
+    from supervise.history.directory import Complain, Entry
+    from supervise.history.logfile import Log
 
     History = tuple[int, list[Log]]  # the number of a log directory, and its logs
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 
 from supervise.errors import Temporary
-from supervise.log.history import CURRENT, old_logs
+from supervise.history.directory import CURRENT, old_logs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from supervise.log.history import Complain
+    from supervise.history.directory import Complain
 
 FOLDERS = (b"/service", b"/etc/service", b"/var/qmail/service")  # where svscan is usually started
 USUAL = b"log/main"  # the log directory of a service

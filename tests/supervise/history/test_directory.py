@@ -16,8 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from logs import EPOCH, SECOND, at, lines, put, put_current, put_old
 
-from supervise.log.history import LONGEST, UNKNOWN, entries_of, logs_in, release, select, tail
-from supervise.log.svlog import Request, merged, wanted
+from supervise.history.directory import LONGEST, UNKNOWN, entries_of, logs_in, release, select, tail
+from supervise.history.svlog import Request, merged, wanted
 from supervise.stamp import label
 
 

@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from supervise.errors import Permanent
-from supervise.log.moment import SECOND, UNITS, moment
+from supervise.history.moment import SECOND, UNITS, moment
 from supervise.log.tai64nlocal import Dates
 from supervise.stamp import label
 
