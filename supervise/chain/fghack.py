@@ -22,6 +22,7 @@ See also: pgrphack, supervise
 
 import fcntl
 import os
+import signal
 
 from supervise.command import Argv, command
 from supervise.errors import Temporary, Usage
@@ -39,33 +40,39 @@ def main(argv: Argv) -> int:
         reading, writing = os.pipe2(os.O_CLOEXEC)
     except OSError as error:
         raise Temporary(b"unable to create pipe", error) from None
-    pid = start(argv[1:], writing)
+    pid = start(argv[1:], reading, writing)
     os.close(writing)
     for _ in chunks(reading):
         pass
     return code_of(pid)
 
 
-def start(child: Argv, pipe: int) -> int:
-    """Start *child* with what exec would have handed on to it and EXTRA descriptors of *pipe*; its pid."""
-    fds = {fd: fd for fd in [*handed_on(), pipe]}
+def start(child: Argv, reading: int, writing: int) -> int:
+    """Start *child* with what exec would have handed on to it and EXTRA writing ends of the pipe; its pid."""
+    fds = {fd: fd for fd in [*handed_on(), writing]}
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     try:
-        return spawn(lambda: be(child), fds, lambda: multiply(pipe))
+        return spawn(lambda: be(child, blocked), fds, lambda: multiply(reading, writing))
     except OSError as error:
         raise Temporary(b"unable to fork", error) from None
 
 
-def be(child: Argv) -> int:
-    """In the child process: run *child*, under its name."""
+def be(child: Argv, blocked: set[int | signal.Signals]) -> int:
+    """In the child process: run *child* under its name, with signals *blocked* as they were."""
+    signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
     take_name(child[0])
     return run(child, name=b"fghack")
 
 
-def multiply(pipe: int) -> None:
-    """Have EXTRA descriptors of *pipe*, this one included, all for exec to hand on."""
+def multiply(reading: int, writing: int) -> None:
+    """In the child process: have EXTRA writing ends, *writing* included, all for exec to hand on."""
+    try:
+        os.close(reading)
+    except OSError:  # closed already, unless it is one of the first three
+        pass
     for _ in range(EXTRA - 1):
         try:
-            fcntl.fcntl(pipe, fcntl.F_DUPFD, 0)
+            fcntl.fcntl(writing, fcntl.F_DUPFD, 0)
         except OSError:  # no room for more
             break
 
