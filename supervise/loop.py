@@ -67,9 +67,9 @@ class Loop:
     def wait(self, seconds: float | None) -> None:
         """Wait for something to happen, *seconds* at most (None: for ever), and make the calls."""
         timeout = -1 if seconds is None else max(0.0, seconds)
-        for fd, _ in self.epoll.poll(timeout):
-            call = self.calls.get(fd)  # an earlier call may have taken it away
-            if call:
+        due = [(fd, self.calls[fd]) for fd, _ in self.epoll.poll(timeout)]
+        for fd, call in due:
+            if self.calls.get(fd) is call:  # an earlier call may have taken it away, or put another in its place
                 call()
 
     def close(self) -> None:

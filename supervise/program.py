@@ -217,24 +217,40 @@ def spawn(
         os._exit(code)
 
 
-def launch(argv: Argv, fds: Mapping[int, int], opened: Mapping[int, bytes] | None = None) -> int:
-    """Start the foreign program *argv* as a child that shares our memory until it is there; its pid.
-
-    That spares a copy of this process and of what it would write to.  The child gets those of our descriptors
-    that are inherited, and default signals unless we ignore them.
+class Held:
+    """A child that does *work* when it is let go.  It ends, and has done nothing, when we are gone before that.
 
     Args:
-        argv: the file, as exec would take it, and its arguments.
-        fds: which of our descriptors the child finds under which number, none of them below another's number.
-        opened: files that the child finds open for reading and writing, by descriptor.
+        work: returns the exit code.
+        fds: as for `spawn`.
 
     Raises:
-        OSError: no process can be made (EAGAIN, ENOMEM), or the program cannot be run.
+        OSError: no process can be made.
     """
-    actions: list[tuple[int, int, int] | tuple[int, int, bytes, int, int]] = []
-    actions += [(os.POSIX_SPAWN_DUP2, have, want) for want, have in fds.items()]
-    actions += [(os.POSIX_SPAWN_OPEN, fd, file, os.O_RDWR, 0) for fd, file in (opened or {}).items()]
-    return os.posix_spawn(argv[0], argv, os.environb, file_actions=actions)
+
+    def __init__(self, work: Callable[[], int], fds: Mapping[int, int]) -> None:
+        # Both ends stay open here, so that a child that is killed meanwhile costs us no SIGPIPE.
+        self.reading, self.writing = os.pipe2(os.O_CLOEXEC)
+        try:
+            self.pid = spawn(work, {**fds, self.reading: self.reading}, self.wait)
+        except OSError:
+            self.close()
+            raise
+
+    def wait(self) -> None:
+        """In the child: wait until it is let go."""
+        if not os.read(self.reading, 1):
+            os._exit(TEMPORARY)
+        os.close(self.reading)
+
+    def let_go(self) -> None:
+        """Have it do its work."""
+        os.write(self.writing, b"\n")
+        self.close()
+
+    def close(self) -> None:
+        os.close(self.reading)
+        os.close(self.writing)
 
 
 def handed_on() -> list[int]:
@@ -255,7 +271,7 @@ def handed_on() -> list[int]:
 
 def arrange(fds: Mapping[int, int]) -> None:
     """Put descriptors where *fds* wants them, whatever overlaps; close all others above 2."""
-    above = max(2, *fds, *fds.values()) + 1 if fds else 3
+    above = max((2, *fds)) + 1  # where nothing is overwritten
     lifted = {want: fcntl.fcntl(have, fcntl.F_DUPFD_CLOEXEC, above) for want, have in fds.items()}
     for want, have in lifted.items():
         os.dup2(have, want)

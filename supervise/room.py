@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import resource
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from types import TracebackType
+ENOUGH = 65536  # descriptors; who must close all there may be takes long when that is a million
 
 
 class Room:
-    """As many descriptors for this process as it may have; in a `with` block, as many as it was given.
-
-    What is started in such a block has the limit that it would have had without us.
+    """As many descriptors for this process as it may have and can use.
 
     Args:
         wide: false leaves the limit as it is.
@@ -20,17 +16,13 @@ class Room:
 
     def __init__(self, wide: bool) -> None:
         self.given = resource.getrlimit(resource.RLIMIT_NOFILE)
-        most = self.given[1]
-        self.wide = (most, most) if wide else self.given
+        soft, hard = self.given
+        self.wide = (max(soft, min(hard, ENOUGH)), hard) if wide else self.given
         self.set(self.wide)
 
-    def __enter__(self) -> None:
+    def leave(self) -> None:
+        """In a child: have the limit that it would have without us."""
         self.set(self.given)
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.set(self.wide)
 
     def set(self, limits: tuple[int, int]) -> None:
         """Put *limits* into force, if that changes anything."""

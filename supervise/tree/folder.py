@@ -3,8 +3,9 @@
 This is the `World` of `supervise.tree.service`: the locks and FIFOs, ./run and ./finish, and the two
 files that tell everybody how the service is.
 
-./run is not our child when a supervise that was killed has started it: then a descriptor of the process
-(pidfd) tells its end, and its exit code stays unknown.
+A process is started in two steps.  The child waits until `state` has its number on disk; if we are killed
+before that, it ends and has done nothing.  So the next supervise always finds what is there, and it is no child
+of that one: a descriptor of the process (pidfd) tells its end, and its exit code stays unknown.
 """
 
 from __future__ import annotations
@@ -13,31 +14,53 @@ import errno
 import os
 import select
 import signal
+import stat
 
 from supervise import stamp
 from supervise.command import say
 from supervise.errors import TEMPORARY, Temporary, reason
 from supervise.files import lock, publish, slurp
-from supervise.program import execute, launch, spawn
+from supervise.program import Held, execute
 from supervise.tree import servicedir, settings, state
-from supervise.tree.processtree import signal_all, tree_of
-from supervise.tree.service import NO_PROCESS, NO_PROGRAM
-from supervise.tree.servicedir import DOWN, UP, Status
+from supervise.tree.processtree import tree_of
+from supervise.tree.readiness import Readiness, is_said, new_file
+from supervise.tree.servicedir import DOWN, UP
+from supervise.tree.state import FINISHING
+from supervise.tree.world import NO_PROCESS, NO_PROGRAM
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from supervise.command import Argv
     from supervise.loop import Loop
     from supervise.room import Room
     from supervise.tree.processtree import ControlGroup, Orphans
     from supervise.tree.service import Service
     from supervise.tree.settings import Settings
+    from supervise.tree.state import State
 
 NEEDS_ROOM = (errno.EAGAIN, errno.ENOMEM)
 MOST = 64  # command bytes taken at a time
 
 COMMANDS, NOTIFIED, ENDED, TREE = range(4)  # what a folder tells: see Folder
+
+
+class Surroundings:
+    """What all services of one supervise share.
+
+    Args:
+        loop: what waits for their descriptors.
+        room: for descriptors.
+        alone: there is one service only.
+
+    `readiness` hears them; `watcher` tells whose child watches them, as `state.identity` does.
+    """
+
+    def __init__(self, loop: Loop, room: Room, alone: bool) -> None:
+        self.loop, self.room, self.alone = loop, room, alone
+        self.readiness = Readiness(loop)
+        self.watcher = state.identity(os.getppid())
 
 
 class Folder:
@@ -48,25 +71,26 @@ class Folder:
     Args:
         path: the directory.
         name: what it is called in messages.
-        loop: what waits for the folder's descriptors.
-        room: for descriptors.
+        around: what it shares with others.
         fds: what ./run gets instead of descriptors 0, 1 and 2 of ours; they become the folder's.
 
     Attributes:
         tell: called with COMMANDS when there are `commands`; NOTIFIED when the service may have said that it is ready;
-            ENDED when a ./run that is no child of ours has ended; TREE when the service's tree has begun or ended.
+            ENDED when a process that is no child of ours has ended; TREE when the service's tree has begun or ended.
 
     Raises:
         Temporary: the text says what cannot be done.
     """
 
-    def __init__(self, path: bytes, name: bytes, loop: Loop, room: Room, fds: Mapping[int, int] | None = None) -> None:
-        self.name, self.loop, self.room, self.fds = name, loop, room, dict(fds or {})
+    def __init__(self, path: bytes, name: bytes, around: Surroundings, fds: Mapping[int, int] | None = None) -> None:
+        self.name, self.around, self.fds = name, around, dict(fds or {})
+        self.loop = around.loop
         self.tell: Callable[[int], None] = lambda what: None
-        self.notifications: int | None = None  # where the service says that it is ready
-        self.notification_fd: int | None = None  # the descriptor that it has for that
-        self.foreign: int | None = None  # a descriptor of ./run that is no child of ours
-        self.identity: bytes | None = None  # of the process of ./run
+        self.notification_fd: int | None = None  # that on which ./run says that it is ready, if we can hear it
+        self.ear: int | None = None  # the number by which we hear it
+        self.child: Held | None = None  # ./run or ./finish, until it is let go
+        self.foreign: int | None = None  # a descriptor of ./run or ./finish that is no child of ours
+        self.identity: bytes | None = None  # of that process
         self.tree: ControlGroup | Orphans | None = None
         self.control: int | None = None
         self.held: list[int] = []  # descriptors that are ours as long as we watch
@@ -103,8 +127,11 @@ class Folder:
         except OSError as error:
             raise Temporary(b"unable to acquire %s/%s" % (self.name, servicedir.LOCK), error) from None
         # Open for writing too, so that it never comes to its end.
-        self.control = self.open_fifo(servicedir.CONTROL, os.O_RDWR)
-        self.loop.hear(self.control, lambda: self.tell(COMMANDS))
+        control = self.open_fifo(servicedir.CONTROL, os.O_RDWR)
+        if not stat.S_ISFIFO(os.fstat(control).st_mode):
+            raise Temporary(b"unable to read %s/%s: not a FIFO" % (self.name, servicedir.CONTROL))
+        self.loop.hear(control, lambda: self.tell(COMMANDS))
+        self.control = control
 
     def say_ok(self) -> None:
         """Let svok and svstat see that we are there."""
@@ -131,33 +158,41 @@ class Folder:
             return b""
 
     # -- what a supervise before us has left -------------------------------------------------
-    def find_running(self, service: Service) -> None:
-        """Have *service* go on with the ./run of a supervise that was killed, if that is still there."""
+    def find_left(self) -> State | None:
+        """What a supervise that was killed has left; its processes are ours from now on."""
         try:
-            status = Status.parse(slurp(servicedir.STATUS) or b"")
-            found = state.read(servicedir.STATE, status.pid)
-        except (OSError, ValueError):
-            return
-        if not found:
-            return
-        if not status.pid:
-            return
-        self.identity = found.lines.get(b"process")
-        try:
-            self.foreign = os.pidfd_open(status.pid)
+            found = state.left(slurp(servicedir.STATUS) or b"", slurp(servicedir.STATE) or b"")
         except OSError:
-            self.foreign = None
+            return None
+        if found is None:
+            return None
+        pid = found.number(b"pid")
+        self.adopt(pid or found.number(b"finish"), found.lines.get(b"process"))
+        if pid and self.alive and b"notification" in found.lines:
+            self.notification_fd = found.number(b"notification")
+            if not found.ready:
+                self.hear_service()
+        if self.settings().kill_tree:
+            self.plant(found.lines.get(b"tree", b""))
+        return found
+
+    def adopt(self, pid: int, identity: bytes | None) -> None:
+        """Hear of the end of the process *pid*, if it is still the one that *identity* tells."""
+        try:
+            self.foreign = os.pidfd_open(pid) if pid else None
+        except OSError:
+            return
         # Asked when the descriptor is there: from here on it is the process that we have looked at, or none.
-        if self.foreign is None or state.identity(status.pid) != self.identity:
+        if self.foreign is None or identity is None or state.identity(pid) != identity:
             self.forget_process()
             return
+        self.identity = identity
         self.loop.hear(self.foreign, lambda: self.tell(ENDED))
-        if b"notification" in found.lines and not found.ready:
-            self.notification_fd = found.number(b"notification")
-            self.listen(make=False)
-        if b"tree" in found.lines:
-            self.tree = self.plant(found.lines[b"tree"])
-        service.take_over(status, found)
+
+    @property
+    def alive(self) -> bool:
+        """Whether a process of ./run or ./finish is known that has not ended."""
+        return self.identity is not None
 
     # -- what a service does to the world --------------------------------------------------
     def settings(self) -> Settings:
@@ -165,60 +200,68 @@ class Folder:
 
     def start(self, settings: Settings) -> int:
         self.forget_process()
-        self.notification_fd = settings.notification_fd
+        if settings.kill_tree:
+            self.plant()
         try:
-            if self.notification_fd is not None:
-                self.listen(make=True)
-            if settings.kill_tree:
-                self.tree = self.tree or self.plant()
-            with self.room:
-                if settings.kill_tree:
-                    pid = spawn(self.run, self.fds)
-                else:
-                    pid = launch([servicedir.RUN], self.fds, self.given())
+            if settings.notification_fd is not None:
+                new_file()
+                self.notification_fd = settings.notification_fd
+                self.hear_service()
+            return self.hold(lambda: self.run(settings))
         except OSError as error:
             if error.errno in NEEDS_ROOM:
                 say(b"supervise: warning: unable to fork for %s, sleeping 60 seconds: %s" % (self.name, reason(error)))
                 return NO_PROCESS
             self.cannot_run(error)
             return NO_PROGRAM
-        self.identity = state.identity(pid)
-        return pid
-
-    def plant(self, folder: bytes = b"") -> ControlGroup | Orphans | None:
-        """A place for the service's processes; in *folder*, if that is a control group of a supervise before us."""
-        tree = tree_of(self.name, folder)
-        if tree and tree.events is not None:
-            self.loop.hear(tree.events, lambda: self.tell(TREE), select.EPOLLPRI)
-        return tree
-
-    def given(self) -> dict[int, bytes]:
-        """The FIFO that ./run gets, by its descriptor."""
-        return {} if self.notification_fd is None else {self.notification_fd: servicedir.NOTIFICATIONS}
-
-    def run(self) -> int:
-        """In the child: become ./run, as a member of the service's tree."""
-        try:
-            for fd, fifo in self.given().items():
-                os.dup2(os.open(fifo, os.O_RDWR), fd)
-            if self.tree:
-                self.tree.enter()
-            execute([servicedir.RUN])
-        except OSError as error:
-            self.cannot_run(error)
-            return TEMPORARY
-
-    def cannot_run(self, error: OSError) -> None:
-        say(b"supervise: fatal: unable to start %s/run: %s" % (self.name, reason(error)))
 
     def finish(self, ended: tuple[int, int]) -> int:
         code, number = ended
         try:
-            with self.room:
-                return launch([servicedir.FINISH, b"%d" % code, b"%d" % number, self.name], self.fds)
+            return self.hold(lambda: self.become([servicedir.FINISH, b"%d" % code, b"%d" % number, self.name]))
         except OSError as error:
             say(b"supervise: warning: unable to start %s/finish: %s" % (self.name, reason(error)))
             return 0
+
+    def hold(self, work: Callable[[], int]) -> int:
+        """A child that does *work* when we have told everybody that it is there; its pid."""
+        self.child = Held(work, self.fds)
+        self.identity = state.identity(self.child.pid)
+        return self.child.pid
+
+    def run(self, settings: Settings) -> int:
+        """In the child: become ./run."""
+        try:
+            if settings.notification_fd is not None:
+                os.dup2(os.open(servicedir.NOTIFICATIONS, os.O_RDWR | os.O_APPEND), settings.notification_fd)
+                os.set_inheritable(settings.notification_fd, True)  # it may have been the same number
+            if settings.kill_tree and self.tree:
+                self.tree.enter()
+        except OSError as error:
+            self.cannot_run(error)
+            return TEMPORARY
+        return self.become([servicedir.RUN])
+
+    def become(self, argv: Argv) -> int:
+        """In the child: become ./run or ./finish; if that cannot be, the exit code."""
+        self.around.room.leave()
+        try:
+            execute(argv)
+        except OSError as error:
+            self.cannot_run(error, argv[0])
+            return TEMPORARY
+
+    def cannot_run(self, error: OSError, program: bytes = servicedir.RUN) -> None:
+        say(b"supervise: fatal: unable to start %s/%s: %s" % (self.name, program[2:], reason(error)))
+
+    def plant(self, folder: bytes = b"") -> None:
+        """Have a place for the service's processes; *folder*, if that is a control group of a supervise before us."""
+        if self.tree:
+            return
+        place = os.fstat(self.place)
+        self.tree = tree_of(b"%s.%x.%d" % (self.name, place.st_dev, place.st_ino), folder, self.around.alone)
+        if self.tree and self.tree.events is not None:
+            self.loop.hear(self.tree.events, lambda: self.tell(TREE), select.EPOLLPRI)
 
     def kill(self, pid: int, number: int) -> None:
         try:
@@ -230,13 +273,14 @@ class Folder:
             pass  # it has become somebody whom we may not kill
 
     def sweep(self, number: int) -> bool:
-        left = self.tree.members() if self.tree else []
-        signal_all(left, number)
-        return bool(left)
+        return self.tree.send(number) if self.tree else False
 
     def announce(self, service: Service) -> None:
         self.write(servicedir.STATE, servicedir.STATE_DRAFT, self.describe(service))
         self.write(servicedir.STATUS, servicedir.DRAFT, bytes(service.status))
+        if self.child:
+            self.child.let_go()
+            self.child = None
 
     def write(self, name: bytes, draft: bytes, content: bytes) -> None:
         """Make *content* the file *name*."""
@@ -256,10 +300,17 @@ class Folder:
             b"state": service.phase,
             b"pid": b"%d" % status.pid,
             b"since": stamp.label(status.since),
+            b"want": state.WANTED[status.want],
             b"starts": b"%d" % service.starts,
         }
-        if status.pid and self.identity:
+        if service.phase == FINISHING:
+            lines[b"finish"] = b"%d" % service.finisher
+        if self.identity:
             lines[b"process"] = self.identity
+        if status.paused:
+            lines[b"paused"] = b"yes"
+        if service.leaving:
+            lines[b"leaving"] = b"yes"
         if status.pid and self.notification_fd is not None:
             lines[b"notification"] = b"%d" % self.notification_fd
         if service.ready is not None:
@@ -270,51 +321,39 @@ class Folder:
             lines[b"next"] = stamp.label(service.next_start)
         if self.tree and self.tree.folder:
             lines[b"tree"] = self.tree.folder
+        if not service.left and self.around.watcher:
+            lines[b"watched"] = self.around.watcher
         return bytes(state.State(lines))
 
     # -- readiness -----------------------------------------------------------------------------
-    def listen(self, make: bool) -> None:
-        """Hear the service say that it is ready.
-
-        The FIFO is in the folder and the service holds both of its ends, so what it says is there for
-        the next supervise too, and no write of it fails.
-
-        Args:
-            make: make a new FIFO, which nobody of the last ./run can write to.
-        """
-        if make:
-            try:
-                os.unlink(servicedir.NOTIFICATIONS)
-            except FileNotFoundError:
-                pass
-            os.mkfifo(servicedir.NOTIFICATIONS, 0o600)
-        self.notifications = os.open(servicedir.NOTIFICATIONS, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        self.loop.hear(self.notifications, lambda: self.tell(NOTIFIED))
+    def hear_service(self) -> None:
+        """Hear ./run say that it is ready."""
+        try:
+            self.ear = self.around.readiness.hear(lambda: self.tell(NOTIFIED))
+        except OSError as error:
+            say(b"supervise: warning: %s is ready when it is up: unable to hear it: %s" % (self.name, reason(error)))
+            self.notification_fd = None
 
     def heard_ready(self) -> bool:
-        """Whether the service has said that it is ready."""
-        if self.notifications is None:
+        """Whether ./run has said that it is ready, and nobody has taken note of it."""
+        if self.ear is None or not is_said():
             return False
-        try:
-            text = os.read(self.notifications, 4096)
-        except BlockingIOError:
-            return False
-        if text and b"\n" not in text:
-            return False
-        self.hear_no_more()  # it has said so; or it has closed the descriptor and never will
-        return bool(text)
+        self.hear_no_more()
+        return True
 
     def hear_no_more(self) -> None:
-        if self.notifications is not None:
-            self.loop.forget(self.notifications)
-            os.close(self.notifications)
-            self.notifications = None
+        if self.ear is not None:
+            self.around.readiness.forget(self.ear)
+            self.ear = None
 
     # -- ends --------------------------------------------------------------------------------
     def forget_process(self) -> None:
-        """The process of ./run is no more."""
-        self.identity = None
+        """The process of ./run or ./finish is no more."""
+        self.identity = self.notification_fd = None
         self.hear_no_more()
+        if self.child:
+            self.child.close()
+            self.child = None
         if self.foreign is not None:
             self.loop.forget(self.foreign)
             os.close(self.foreign)

@@ -2,23 +2,30 @@
 
 Where the machine lets us make control groups (version 2), the service gets one of its own, which no
 process of it can leave.  Elsewhere supervise becomes the one who inherits orphans (a subreaper, see
-prctl(2)): whatever ./run leaves behind has supervise as its parent from the moment ./run ends.
+prctl(2)): whatever ./run leaves behind has supervise as its parent from the moment ./run ends.  Then
+supervise must watch no other service, whose orphans these could be as well.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 
-from supervise.stamp import label
 from supervise.tree.state import process_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable
 
 PR_SET_CHILD_SUBREAPER = 36
 PROCESSES = b"/cgroup.procs"
+KILL = b"/cgroup.kill"
+PASSES = 100  # at processes that start others while we stop them
+
+
+class Crowded(Exception):
+    """The service's processes can be told from others only by a supervise that watches nothing else."""
 
 
 class ControlGroup:
@@ -41,12 +48,24 @@ class ControlGroup:
         """Become a member, with all that we will start; for a child on its way to exec."""
         write(self.folder + PROCESSES, b"0")
 
-    def members(self, spared: Iterable[int] = ()) -> list[int]:
-        """The processes in it and in the groups below it, but for the *spared*."""
+    def send(self, number: int) -> bool:
+        """Send a signal to the processes in it and in the groups below it; whether there are any."""
+        found = self.members()
+        if number == signal.SIGKILL and found:
+            try:
+                write(self.folder + KILL, b"1")
+            except OSError:  # a kernel before 5.14
+                kill_all(self.members)
+        else:
+            signal_all(found, number)
+        return bool(found)
+
+    def members(self) -> list[int]:
+        """The processes in it and in the groups below it."""
         found = []
         for place, _, _ in os.walk(self.folder):
             found += [int(pid) for pid in (process_file(place + PROCESSES) or b"").split()]
-        return [pid for pid in found if pid not in spared]
+        return found
 
     def remove(self) -> None:
         """Let the group go, unless somebody is in it."""
@@ -60,7 +79,7 @@ class ControlGroup:
 
 
 class Orphans:
-    """Ourselves as the one who inherits what a service leaves behind."""
+    """Ourselves as the one who inherits what the service leaves behind."""
 
     folder = b""
     events: int | None = None  # the end of a child tells
@@ -71,12 +90,21 @@ class Orphans:
     def enter(self) -> None:
         """Nothing to do: a child of ours is one already."""
 
-    def members(self, spared: Iterable[int] = ()) -> list[int]:
-        """The processes below us, but for the *spared* and those below them."""
+    def send(self, number: int) -> bool:
+        """Send a signal to the processes below us; whether there are any."""
+        found = self.members()
+        if number == signal.SIGKILL:
+            kill_all(self.members)
+        else:
+            signal_all(found, number)
+        return bool(found)
+
+    def members(self) -> list[int]:
+        """The processes below us."""
         found: list[int] = []
         unseen = [os.getpid()]
         while unseen:
-            unseen = [pid for each in unseen for pid in children(each) if pid not in spared]
+            unseen = [pid for each in unseen for pid in children(each)]
             found += unseen
         return found
 
@@ -84,24 +112,38 @@ class Orphans:
         """Nothing to do."""
 
 
-def tree_of(name: bytes, folder: bytes = b"") -> ControlGroup | Orphans | None:
+def tree_of(name: bytes, folder: bytes, alone: bool) -> ControlGroup | Orphans | None:
     """A place for the processes of the service *name*, or None: this machine has none.
 
     Args:
-        folder: the control group that a supervise before us has made.
+        name: the same for each supervise of this service, and no other's.
+        folder: the control group that a supervise before us has made, if it said so.
+        alone: we watch nothing else.
+
+    Raises:
+        Crowded: we must be alone for that.
     """
-    if folder and os.path.isdir(folder):
-        return ControlGroup(folder)
-    group = own_group()
-    if group:
-        folder = b"%s/%s.%s" % (group, name.replace(b"/", b"."), label()[1:])
-        try:
-            os.mkdir(folder, 0o755)
-        except OSError:
-            pass  # not allowed here
-        else:
-            return ControlGroup(folder)
+    place = folder if os.path.exists(folder + PROCESSES) else new_group(name)
+    try:
+        return ControlGroup(place)
+    except OSError:
+        pass  # not here
+    if not alone:
+        raise Crowded
     return Orphans() if inherit_orphans() else None
+
+
+def new_group(name: bytes) -> bytes:
+    """The folder of a control group *name* below our own, which is made when it is missing; empty: that cannot be."""
+    group = own_group()
+    if group is None:
+        return b""
+    folder = b"%s/%s" % (group, name.replace(b"/", b"."))
+    try:
+        os.mkdir(folder, 0o755)
+    except OSError as error:
+        return folder if error.errno == errno.EEXIST else b""
+    return folder
 
 
 def own_group() -> bytes | None:
@@ -126,8 +168,16 @@ def inherit_orphans() -> bool:
 
 
 def children(pid: int) -> list[int]:
-    """The children of *pid*."""
-    return [int(word) for word in (process_file(b"/proc/%d/task/%d/children" % (pid, pid)) or b"").split()]
+    """The children of *pid*, whichever thread of it has started them."""
+    try:
+        threads = os.listdir(b"/proc/%d/task" % pid)
+    except OSError:
+        return []
+    found: list[int] = []
+    for thread in threads:
+        words = (process_file(b"/proc/%d/task/%s/children" % (pid, thread)) or b"").split()
+        found += [int(word) for word in words]
+    return found
 
 
 def signal_all(pids: list[int], number: int) -> None:
@@ -139,6 +189,18 @@ def signal_all(pids: list[int], number: int) -> None:
                 os.kill(pid, signal.SIGCONT)
         except OSError:
             pass
+
+
+def kill_all(members: Callable[[], list[int]]) -> None:
+    """Kill all that *members* finds, and what those start meanwhile: first everybody is stopped."""
+    stopped: list[int] = []
+    for _ in range(PASSES):
+        running = [pid for pid in members() if pid not in stopped]
+        if not running:
+            break
+        signal_all(running, signal.SIGSTOP)
+        stopped += running
+    signal_all(stopped, signal.SIGKILL)
 
 
 def write(file: bytes, content: bytes) -> None:

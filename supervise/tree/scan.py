@@ -4,95 +4,35 @@ from __future__ import annotations
 
 import os
 import stat
+import time
+from functools import partial
 
 from supervise.command import say
 from supervise.errors import TEMPORARY, reason
 from supervise.files import slurp
 from supervise.program import execute, find, spawn
-from supervise.tree import servicedir, settings
+from supervise.tree import servicedir
+from supervise.tree.order import Order
 from supervise.tree.service import RELEASED
+from supervise.tree.supervised import Service, Supervised
 from supervise.tree.supervisor import Supervisor
-from supervise.tree.watch import ESSENTIAL, READY, UNREADY
+from supervise.tree.watch import CROWDED, ESSENTIAL, READY, UNREADY
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from supervise.loop import Loop
     from supervise.room import Room
 
 LONGEST = 255  # bytes of the name of a service with a log
 SUPERVISE = b"supervise"
-
-
-class Supervised:
-    """One supervise that svscan has started, of a service or of its log.
-
-    Args:
-        key: its name between us and the supervisor.
-        path: NAME or NAME/log.
-        fds: the end of the pipe that it gets.
-
-    `pid` is its process when it is a foreign program, and 0 when the supervisor does its work.
-    """
-
-    __slots__ = ("fds", "key", "path", "pid", "ready", "running", "waiting")
-
-    def __init__(self, key: int, path: bytes, fds: Mapping[int, int]) -> None:
-        self.key, self.path, self.fds = key, path, fds
-        self.pid = 0
-        self.running = self.ready = self.waiting = False
-
-    def gone(self) -> None:
-        """It is no more."""
-        self.pid = 0
-        self.running = self.ready = self.waiting = False
-
-
-class Service:
-    """What svscan knows of one service: its supervise, that of its log, and the pipe between them."""
-
-    __slots__ = ("log", "main", "name", "pipe", "seen", "warned")
-
-    def __init__(self, name: bytes, pipe: tuple[int, int] | None, key: int) -> None:
-        self.name, self.pipe = name, pipe
-        self.main = Supervised(key, name, {1: pipe[1]} if pipe else {})
-        self.log = Supervised(key + 1, name + b"/log", {0: pipe[0]}) if pipe else None
-        self.seen = 0  # the number of the last look at which it was there
-        self.warned: set[bytes] = set()  # what has been said of its `after`
-
-    @property
-    def parts(self) -> list[Supervised]:
-        return [self.main, self.log] if self.log else [self.main]
-
-    @property
-    def running(self) -> bool:
-        """Whether it has a supervise, or its log has."""
-        return self.main.running or bool(self.log and self.log.running)
-
-    @property
-    def complete(self) -> bool:
-        """Whether it has a supervise, and its log too."""
-        return self.main.running and (self.log is None or self.log.running)
-
-    def rename(self, name: bytes) -> None:
-        """Be known by another name of the same folder."""
-        self.name = self.main.path = name
-        if self.log:
-            self.log.path = name + b"/log"
-
-    def close_pipe(self) -> None:
-        """Hold the pipe no longer."""
-        for end in self.pipe or ():
-            os.close(end)
-        self.pipe = None
+GRAIN = 10_000_000  # nanoseconds by which the moment of a file may be early
 
 
 class Tree:
     """The services that have been seen, by device and inode, so a new name makes no new service.
 
     Args:
-        loop: what waits for the supervisor's descriptor.
+        loop: what waits for the supervisors' descriptors.
         room: for descriptors.
     """
 
@@ -102,8 +42,12 @@ class Tree:
         self.parts: dict[int, Supervised] = {}  # by key
         self.next_key = 1
         self.looks = 0
-        self.supervisor: Supervisor | None = None
-        self.lost: list[Service] = []  # those whose supervise was killed, until the next look
+        self.supervisors: dict[int, Supervisor] = {}  # by pid
+        self.shared: Supervisor | None = None  # that of all services that do not need one of their own
+        self.lost: list[Supervised] = []  # those whose supervise was killed, until the next look
+        self.heard = False  # there has been news, which may release somebody
+        self.closing = False  # nothing is started any more
+        self.warned: set[bytes] = set()  # what has been said of files `after`
         self.essential: int | None = None  # the exit code of an essential service that has ended
 
     # -- looking -----------------------------------------------------------------------------
@@ -118,10 +62,15 @@ class Tree:
         self.looks += 1
         found = [self.look_at(name) for name in names if not name.startswith(b".")]
         self.forget()
-        for service in found:
-            if service and not service.complete:
-                self.start_rest(service)
+        self.start_all([service for service in found if service and not service.complete])
         self.release()
+
+    def add(self, name: bytes) -> None:
+        """Start what *name*, which is new in the folder, stands for."""
+        service = self.look_at(name)
+        if service:
+            self.start_all([service])
+            self.heard = True
 
     def look_at(self, name: bytes) -> Service | None:
         """The service that *name* stands for; None: it is none, or cannot be known."""
@@ -140,25 +89,6 @@ class Tree:
         if service.name != name and not os.path.exists(service.name):
             service.rename(name)
         return service
-
-    def add(self, name: bytes) -> None:
-        """Start what *name*, which is new in the folder, stands for."""
-        service = self.look_at(name)
-        if service:
-            self.start_rest(service)
-            self.release()
-
-    def start_rest(self, service: Service) -> None:
-        """Start what does not run of *service*."""
-        for part in service.parts:
-            if not part.running:
-                self.start(part, waiting=part is service.main and bool(self.unready(service)))
-
-    def watch_rest(self, service: Service) -> None:
-        """Have those watched again whose supervise was killed, and start nothing that does not run."""
-        for part in service.parts:
-            if not part.running:
-                self.start(part, waiting=True)
 
     def meet(self, key: tuple[int, int], name: bytes) -> Service | None:
         """Take in a service that we have not seen; None when that cannot be done."""
@@ -182,170 +112,196 @@ class Tree:
         """Drop what is no longer in the folder and no longer runs."""
         for key, service in list(self.services.items()):
             if service.seen != self.looks and not service.running:
-                service.close_pipe()
                 for part in service.parts:
+                    part.close()
                     del self.parts[part.key]
                 del self.services[key]
 
     # -- starting ----------------------------------------------------------------------------
+    def start_all(self, services: list[Service]) -> None:
+        """Start what does not run of *services*."""
+        order = self.order()
+        for service in services:
+            for part in service.parts:
+                if not part.running:
+                    self.start(part, waiting=part is service.main and self.must_wait(service, order))
+
     def start(self, part: Supervised, waiting: bool) -> None:
         """Start a supervise for *part*; if it is *waiting*, one that does not start the service yet."""
         part.waiting = waiting
-        if not find(SUPERVISE):
-            if not waiting:  # a foreign supervise does not know how to wait
-                self.start_foreign(part)
-            return
+        if find(SUPERVISE):
+            self.have_watched(part)
+        elif not waiting:  # a foreign supervise does not know how to wait
+            self.start_foreign(part)
+
+    def watch_again(self, part: Supervised) -> bool:
+        """Have *part* watched, whose supervise was killed, and start nothing; False: try that again later."""
+        if find(SUPERVISE):
+            self.start(part, waiting=True)
+            return part.running
+        return True
+
+    def have_watched(self, part: Supervised) -> None:
+        """Give *part* to a supervisor, which is started when there is none."""
+        supervisor = None if part.alone else self.shared
         try:
-            self.engage().watch(part.key, part.path, os.path.basename(part.path), part.fds, waiting)
+            if supervisor is None:
+                supervisor = Supervisor(self.room, part.alone)
+                self.supervisors[supervisor.pid] = supervisor
+                self.loop.hear(supervisor.fileno(), partial(self.hear, supervisor))
+                if not part.alone:
+                    self.shared = supervisor
+            supervisor.watch(part.key, part.path, os.path.basename(part.path), part.fds, part.waiting)
+        except ConnectionError:
+            return  # it was killed, which we are about to hear
         except OSError as error:
             warn(b"unable to fork for " + part.path, error)
             return
-        part.running = True
-
-    def engage(self) -> Supervisor:
-        """The supervisor, which is started when there is none."""
-        if self.supervisor is None:
-            self.supervisor = Supervisor(self.room)
-            self.loop.hear(self.supervisor.fileno(), self.hear)
-        return self.supervisor
+        part.supervisor = supervisor
 
     def start_foreign(self, part: Supervised) -> None:
         """Start a supervise that is not ours."""
+        part.began = time.time_ns()
         try:
-            with self.room:
-                part.pid = spawn(lambda: become_supervise(part.path), part.fds)
+            part.pid = spawn(lambda: become_supervise(part.path, self.room), part.fds)
         except OSError as error:
             warn(b"unable to fork for " + part.path, error)
-            return
-        part.running = True
 
     # -- order -------------------------------------------------------------------------------
-    def unready(self, service: Service) -> list[bytes]:
-        """The services that *service* must wait for: named in its file `after`, and not ready."""
-        names = names_after(service.name)
-        if not names:
-            return []
-        there = {each.name: each for each in self.services.values() if each.seen == self.looks}
-        waits = []
-        for name in names:
-            if name not in there:
-                self.warn_once(service, b"%s waits for %s, which is not here" % (service.name, name))
-                waits.append(name)
-            elif service.name in self.all_before(name, there):
-                self.warn_once(service, b"%s and %s wait for each other, so neither does" % (service.name, name))
-            elif not is_ready(there[name].main):
-                waits.append(name)
-        return waits
+    def order(self) -> Order:
+        """The order of the services that are there."""
+        there = {service.name: service for service in self.services.values() if service.seen == self.looks}
+        return Order(there, self.warn_once)
 
-    def all_before(self, name: bytes, there: Mapping[bytes, Service]) -> set[bytes]:
-        """The services that *name* waits for, and those that these wait for, and so on."""
-        found: set[bytes] = set()
-        unseen = [name]
-        while unseen:
-            unseen = [each for which in unseen if which in there for each in names_after(which) if each not in found]
-            found.update(unseen)
-        return found
+    def must_wait(self, service: Service, order: Order) -> bool:
+        """Whether a service that is named in the file `after` of *service* is not ready, or not there."""
+        awaited = [name for name in order.before(service.name) if self.is_awaited(name, service, order)]
+        return bool(awaited)
+
+    def is_awaited(self, name: bytes, service: Service, order: Order) -> bool:
+        """Whether *service* must wait for the service *name*."""
+        if name not in order.there:
+            self.warn_once(b"%s waits for %s, which is not here" % (service.name, name))
+            return True
+        if is_ready(order.there[name].main):
+            return False
+        if order.waits_for(name, service.name):
+            self.warn_once(b"%s and %s wait for each other, so neither does" % (service.name, name))
+            return False
+        return True
 
     def release(self) -> None:
         """Let those start that wait for nobody any more."""
-        for service in self.services.values():
-            part = service.main
-            if not part.waiting or self.unready(service):
+        self.heard = False
+        waiting = [service for service in self.services.values() if service.main.waiting]
+        if not waiting:
+            return
+        order = self.order()
+        for service in waiting:
+            if self.must_wait(service, order):
                 continue
-            if not part.running:
-                self.start(part, waiting=False)
-            elif command(part, RELEASED):
-                part.waiting = False
+            if not service.main.running:
+                self.start(service.main, waiting=False)
+            elif self.command(service.main, RELEASED):
+                service.main.waiting = False
 
-    def warn_once(self, service: Service, what: bytes) -> None:
-        if what not in service.warned:
-            service.warned.add(what)
+    def command(self, part: Supervised, letters: bytes) -> bool:
+        """Have the supervise of *part* do what *letters* say, as `svc` would; whether it is there to hear it."""
+        if part.supervisor:
+            return part.supervisor.command(part.key, letters)
+        return command_foreign(part, letters)
+
+    def warn_once(self, what: bytes) -> None:
+        if what not in self.warned:
+            self.warned.add(what)
             say(b"svscan: warning: " + what)
 
     # -- hearing -----------------------------------------------------------------------------
-    def hear(self) -> None:
-        """Take note of what the supervisor tells."""
-        for key, what, code in self.supervisor.news() if self.supervisor else []:
+    def hear(self, supervisor: Supervisor) -> None:
+        """Take note of what a supervisor tells."""
+        self.heard = True
+        for key, what, code in supervisor.news():
             part = self.parts.get(key)
             if part is None:
                 continue
-            if what == READY:
-                part.ready = True
-            elif what == UNREADY:
-                part.ready = False
-            else:
-                part.gone()
-                if what == ESSENTIAL:
-                    self.essential = code
-        self.release()
+            if what in (READY, UNREADY):
+                part.ready = what == READY
+                continue
+            waiting = part.waiting
+            part.gone()
+            if supervisor is not self.shared:
+                self.dismiss(supervisor)
+            if what == ESSENTIAL:
+                self.essential = code
+            if what == CROWDED:
+                part.alone = True
+                if self.closing:
+                    self.lost.append(part)
+                else:
+                    self.start(part, waiting)
 
     def reap(self) -> bool:
         """Take note of every process that has ended, whoever started it; whether a supervise was killed."""
-        killed = False
-        while ended := wait_for_any():
-            pid, status = ended
-            if self.supervisor and pid == self.supervisor.pid:
-                killed = self.lose_supervisor() or killed
-            for service in self.services.values():
-                for part in service.parts:
-                    if part.pid == pid:
-                        part.gone()
-                        if os.WIFSIGNALED(status):
-                            self.lost.append(service)
-                            killed = True
-        return killed
+        before = len(self.lost)
+        for pid, status in iter(wait_for_any, None):
+            supervisor = self.supervisors.get(pid)
+            if supervisor:
+                self.hear(supervisor)  # its last news
+                self.dismiss(supervisor)
+            for part in self.parts.values():
+                if part.pid == pid or (supervisor and part.supervisor is supervisor):
+                    part.gone()
+                    if supervisor or os.WIFSIGNALED(status):
+                        self.lost.append(part)
+        return len(self.lost) > before
 
-    def lose_supervisor(self) -> bool:
-        """The supervisor is no more; whether it had something to watch."""
-        assert self.supervisor
-        self.hear()  # its last news
-        self.loop.forget(self.supervisor.fileno())
-        self.supervisor.close()
-        self.supervisor = None
-        self.lost += [
-            service for service in self.services.values() if any(p.running and not p.pid for p in service.parts)
-        ]
-        for part in self.parts.values():
-            if not part.pid:
-                part.gone()
-        return bool(self.lost)
+    def dismiss(self, supervisor: Supervisor) -> None:
+        """Have no more to do with a supervisor: it is dead, or has nothing to do any more, and will end."""
+        if self.supervisors.pop(supervisor.pid, None):
+            self.loop.forget(supervisor.fileno())
+            supervisor.close()
+        if self.shared is supervisor:
+            self.shared = None
 
 
 def is_ready(part: Supervised) -> bool:
     """Whether the service is ready; of a foreign supervise we know only whether it is up."""
     if not part.pid:
         return part.ready
+    file = directory(part) + servicedir.STATUS
     try:
-        record = slurp(part.path + b"/" + servicedir.STATUS)
-        return servicedir.Status.parse(record or b"").pid != 0
+        status, written = servicedir.Status.parse(slurp(file) or b""), os.stat(file).st_mtime_ns
+    except (OSError, ValueError):
+        return False
+    return status.pid != 0 and written >= part.began - GRAIN
+
+
+def wants_down(part: Supervised) -> bool:
+    """Whether somebody wants the service down."""
+    try:
+        return servicedir.Status.parse(slurp(directory(part) + servicedir.STATUS) or b"").want == servicedir.DOWN
     except (OSError, ValueError):
         return False
 
 
-def names_after(name: bytes) -> list[bytes]:
-    """The names in the file `after` of the service *name*; a word behind `#` is a remark."""
+def command_foreign(part: Supervised, letters: bytes) -> bool:
+    """Write commands to the supervise of *part*, which is not ours; whether it is there."""
     try:
-        content = slurp(name + b"/" + settings.AFTER) or b""
-    except OSError as error:
-        warn(b"unable to read %s/%s" % (name, settings.AFTER), error)
-        return []
-    return [word for line in content.splitlines() for word in line.partition(b"#")[0].split()]
-
-
-def command(part: Supervised, letters: bytes) -> bool:
-    """Write commands to the supervise of *part*; whether it is there."""
-    try:
-        fd = servicedir.open_writer(part.path + b"/" + servicedir.CONTROL)
+        fd = servicedir.open_writer(directory(part) + servicedir.CONTROL)
         if fd is None:
             return False
         try:
             os.write(fd, letters)
         finally:
             os.close(fd)
-    except OSError as error:
-        warn(b"unable to control " + part.path, error)
+    except OSError:
         return False
     return True
+
+
+def directory(part: Supervised) -> bytes:
+    """The service directory, as far as we can reach it: that of a foreign supervise, whatever it is called by now."""
+    return b"/proc/%d/cwd/" % part.pid if part.pid else part.path + b"/"
 
 
 def wait_for_any() -> tuple[int, int] | None:
@@ -366,8 +322,9 @@ def exists(path: bytes) -> bool:
     return True
 
 
-def become_supervise(path: bytes) -> int:
+def become_supervise(path: bytes, room: Room) -> int:
     """In the child: become a supervise that is not ours, for NAME or NAME/log."""
+    room.leave()
     folder, name = os.path.split(path)
     try:
         os.chdir(folder or b".")

@@ -7,7 +7,7 @@
                                           TERM, then CONT
     x   exit         leave                leave when it     leave afterwards
                                           ends
-    w   released     start, if waiting    -                 -
+    w   released     start, if waiting    wait no more      wait no more
     p   pause        -                    STOP              -
     c   continue     -                    CONT              -
     h a i t          -                    HUP ALRM INT TERM -
@@ -18,7 +18,8 @@ A byte that is not in the table means nothing.
 When ./run ends, the service is *ending* as long as its tree has other processes and
 `kill-tree` wants them ended too, then *finishing* as long as ./finish runs, then *down*.  It is
 started again if it is wanted up.  Starts are at least a second apart: one that comes sooner is
-kept until its second is over, unless `d` or `x` comes first.
+kept until its second is over, unless `d` or `x` comes first.  A service that is to wait for
+others does not start until they are ready, unless `u` or `o` comes first.
 
 Rule: nothing here knows a file, a process or a clock; they come in as `World`, and the
 time with each event.
@@ -31,44 +32,23 @@ import signal
 from supervise.tree.servicedir import DOWN, ONCE, UP, Status
 from supervise.tree.settings import NOTHING
 from supervise.tree.state import AT_REST, ENDING, FINISHING, KILLED, RUNNING, UNSEEN, WAITING
+from supervise.tree.world import NO_PROCESS, NO_PROGRAM
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Protocol
 
-    from supervise.tree.settings import Settings
     from supervise.tree.state import State
-
-    class World(Protocol):
-        """What a service does to the world."""
-
-        def settings(self) -> Settings:
-            """What the service directory says now."""
-
-        def start(self, settings: Settings) -> int:
-            """Start ./run; its pid, NO_PROCESS when none can be made, or NO_PROGRAM when it cannot be run."""
-
-        def finish(self, ended: tuple[int, int]) -> int:
-            """Start ./finish with the exit code and the signal of ./run; its pid, or 0 when it cannot be run."""
-
-        def kill(self, pid: int, number: int) -> None:
-            """Send a signal to ./run or ./finish."""
-
-        def sweep(self, number: int) -> bool:
-            """Send a signal to whatever ./run has left behind; whether there is anything."""
-
-        def announce(self, service: Service) -> None:
-            """Tell everybody how the service is."""
+    from supervise.tree.world import World
 
 
 PAUSE = 1.0  # seconds from one start to the next
 SECOND = 1_000_000_000  # nanoseconds
 LONG_PAUSE = 60.0  # seconds after the machine had no process left for us; the longest wait after many deaths
 SHORT_LIFE = 60.0  # seconds; a shorter one counts for max-death-tally
+MOST_DOUBLINGS = 6  # of a wait, which is LONG_PAUSE then
 GRACE = 5.0  # seconds from TERM to KILL for what ./run has left behind
 
-NO_PROCESS, NO_PROGRAM = 0, -1  # instead of a pid
 CANNOT_RUN = 111  # the exit code of a ./run that could not be run
 NEVER_AGAIN = 125  # exit code of ./finish: keep it down
 
@@ -95,7 +75,8 @@ class Service:
     def __init__(self, world: World, want: bytes, since: int, waiting: bool = False) -> None:
         self.world = world
         self.status = Status(since, 0, False, want)
-        self.phase = WAITING if waiting and want == UP else AT_REST
+        self.phase = AT_REST
+        self.waiting = waiting
         self.settings = NOTHING
         self.again = False  # it is to be started when it has ended
         self.leaving = False  # supervise is to end with the service
@@ -142,9 +123,53 @@ class Service:
         """When `tick` has something to do; None: only when something else has happened."""
         return min((moment for moment in (self.due, self.limit) if moment is not None), default=None)
 
+    def begin(self, now: float, since: int) -> None:
+        """Start it, if it is wanted up."""
+        if self.status.want == UP:
+            self.start(now, since)
+        self.world.announce(self)
+
+    def take_over(self, found: State, alive: bool, now: float, since: int) -> None:
+        """Go on where a supervise that was killed has stopped.
+
+        Args:
+            found: what it has left.
+            alive: ./run or ./finish, whichever it left, is still there.
+        """
+        want = self.status.want
+        before = found.status or self.status
+        self.status = Status(before.since, before.pid, before.paused, want)
+        self.starts, self.ended = found.number(b"starts"), found.ended
+        self.leaving = b"leaving" in found.lines
+        self.again = want == UP
+        self.started = now - (since - before.since) / SECOND
+        self.rested = min(self.started, now) + PAUSE
+        self.settings = self.world.settings()
+        if found.word == RUNNING:
+            self.phase, self.ready = RUNNING, found.ready_since
+            if not alive:
+                self.end(UNSEEN, now, since)
+            elif want == DOWN:
+                self.limit_down(now)
+        elif found.word == ENDING:
+            self.judge()
+            self.end_tree(now, since)
+        elif found.word == FINISHING and alive:
+            self.judge()
+            self.finish(found.number(b"finish"), now)
+        elif found.word == FINISHING:
+            self.judge()
+            self.rest(now, since)
+        elif want == UP:
+            self.start(now, since)
+        self.world.announce(self)
+
     def start(self, now: float, since: int) -> None:
         """Start the service, at once or when it is time."""
         self.call_off()
+        if self.waiting:
+            self.phase = WAITING
+            return
         if now < self.rested:
             self.due = self.rested
             return
@@ -162,17 +187,6 @@ class Service:
             return
         self.phase = RUNNING
         self.status = Status(since, pid, False, self.status.want)
-
-    def take_over(self, status: Status, state: State) -> None:
-        """Go on with a service that runs, as a supervise that is gone has left it."""
-        self.status, self.starts, self.ready, self.ended = (
-            status,
-            state.number(b"starts"),
-            state.ready_since,
-            state.ended,
-        )
-        self.phase = RUNNING
-        self.settings = self.world.settings()
 
     # -- what the world tells ----------------------------------------------------------------
     def announce_ready(self, now: float, since: int) -> None:
@@ -203,12 +217,20 @@ class Service:
         """./run is no more."""
         want = self.status.want
         self.status = Status(since, 0, False, want)
-        self.ended, self.ready, self.limit = ended, None, None
+        self.ended, self.ready = ended, None
         self.again = want == UP
         self.short_lives = self.short_lives + 1 if now - self.started < SHORT_LIFE else 0
         self.settings = self.world.settings()
-        if self.settings.essential and want != DOWN:
-            self.leaving, self.essential_ended, self.code = True, True, code_of(ended)
+        self.judge()
+        self.end_tree(now, since)
+
+    def judge(self) -> None:
+        """See whether the end of ./run is the end of more."""
+        if self.settings.essential and self.status.want != DOWN:
+            self.leaving, self.essential_ended, self.code = True, True, code_of(self.ended or UNSEEN)
+
+    def end_tree(self, now: float, since: int) -> None:
+        """End what ./run has left behind, if that is wanted."""
         if self.settings.kill_tree and self.world.sweep(signal.SIGTERM):
             self.phase = ENDING
             self.limit = now + (self.settings.kill_limit or GRACE)
@@ -217,14 +239,16 @@ class Service:
 
     def clean_up(self, now: float, since: int) -> None:
         """Run ./finish, if there is one."""
-        self.limit = None
-        self.finisher = self.world.finish(self.ended or UNSEEN) if self.settings.finish else 0
-        if self.finisher:
-            self.phase = FINISHING
-            if self.settings.finish_limit:
-                self.limit = now + self.settings.finish_limit
+        pid = self.world.finish(self.ended or UNSEEN) if self.settings.finish else 0
+        if pid:
+            self.finish(pid, now)
         else:
             self.rest(now, since)
+
+    def finish(self, pid: int, now: float) -> None:
+        """Wait for the process of ./finish."""
+        self.phase, self.finisher = FINISHING, pid
+        self.limit = now + self.settings.finish_limit if self.settings.finish_limit else None
 
     def rest(self, now: float, since: int) -> None:
         """Be down, and up again if that is wanted."""
@@ -234,7 +258,7 @@ class Service:
         elif self.again:
             too_many = self.short_lives - self.settings.deaths + 1 if self.settings.deaths else 0
             if too_many > 0:
-                self.put_off(min(2.0**too_many, LONG_PAUSE), now, since)
+                self.put_off(min(2.0 ** min(too_many, MOST_DOUBLINGS), LONG_PAUSE), now, since)
             else:
                 self.start(now, since)
 
@@ -259,11 +283,11 @@ class Service:
 
     # -- while it is down ------------------------------------------------------------------
     def go_up(self, now: float, since: int) -> None:
-        self.status.want = UP
+        self.status.want, self.waiting = UP, False
         self.start(now, since)
 
     def go_up_once(self, now: float, since: int) -> None:
-        self.status.want = ONCE
+        self.status.want, self.waiting = ONCE, False
         self.start(now, since)
 
     def stay_down(self, now: float, since: int) -> None:
@@ -274,9 +298,14 @@ class Service:
         self.call_off()
         self.left = True
 
+    def release(self, now: float, since: int) -> None:
+        self.waiting = False
+        if self.phase == WAITING:
+            self.start(now, since)
+
     # -- while it is up --------------------------------------------------------------------
     def stay_up(self, now: float, since: int) -> None:
-        self.status.want = UP
+        self.status.want, self.waiting = UP, False
 
     def end_some_day(self, now: float, since: int) -> None:
         self.status.want = ONCE
@@ -286,6 +315,10 @@ class Service:
         self.world.kill(self.status.pid, signal.SIGTERM)
         self.go_on(now, since)  # a stopped process would not see the TERM
         self.settings = self.world.settings()
+        self.limit_down(now)
+
+    def limit_down(self, now: float) -> None:
+        """Have it killed if it has not ended in time."""
         if self.settings.kill_limit and self.limit is None:
             self.limit = now + self.settings.kill_limit
 
@@ -302,13 +335,13 @@ class Service:
 
     # -- while it is ending or finishing -----------------------------------------------------
     def start_afterwards(self, now: float, since: int) -> None:
-        self.status.want, self.again = UP, True
+        self.status.want, self.again, self.waiting = UP, True, False
 
     def stay_down_afterwards(self, now: float, since: int) -> None:
         self.status.want, self.again = DOWN, False
 
     def start_once_afterwards(self, now: float, since: int) -> None:
-        self.status.want, self.again = ONCE, True
+        self.status.want, self.again, self.waiting = ONCE, True, False
 
 
 def code_of(ended: tuple[int, int]) -> int:
@@ -325,8 +358,8 @@ WHILE_DOWN: Table = {
     b"o": Service.go_up_once,
     b"d": Service.stay_down,
     b"x": Service.leave,
+    RELEASED: Service.release,
 }
-WHILE_WAITING: Table = {**WHILE_DOWN, RELEASED: Service.start}
 WHILE_UP: Table = {
     b"u": Service.stay_up,
     b"o": Service.end_some_day,
@@ -334,6 +367,7 @@ WHILE_UP: Table = {
     b"x": Service.leave_later,
     b"p": Service.pause,
     b"c": Service.go_on,
+    RELEASED: Service.release,
 }
 WHILE_ENDING: Table = {
     b"u": Service.start_afterwards,
@@ -341,10 +375,11 @@ WHILE_ENDING: Table = {
     b"d": Service.stay_down_afterwards,
     b"x": Service.leave_later,
     b"k": Service.kill_rest,
+    RELEASED: Service.release,
 }
 TABLE = {
     AT_REST: WHILE_DOWN,
-    WAITING: WHILE_WAITING,
+    WAITING: WHILE_DOWN,
     RUNNING: WHILE_UP,
     ENDING: WHILE_ENDING,
     FINISHING: WHILE_ENDING,

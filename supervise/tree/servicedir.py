@@ -10,7 +10,7 @@
         control              FIFO of commands, one byte each; the table is in `service`
         status               18 bytes, the record below; replaced by way of status.new
         state                more about it, in words: see `state`; replaced by way of state.new
-        notifications        FIFO on which a service says that it is ready
+        notifications        file to which ./run writes a line when it is ready
 
 What else NAME may hold, see `settings`.
 

@@ -5,9 +5,13 @@ Lines of a word, a blank and a value; who reads it skips what it does not know.
     state WORD       `down`; `waiting` for services that must be ready first; `up`; `ending`: ./run has
                      ended and other processes of its tree have not; `finishing`: ./finish runs
     pid N            the process of ./run; 0 when it is not up
-    process BOOT T   what tells that process from all others that have its number: the machine's boot
-                     and the clock tick when it was started; only while it is up
+    finish N         the process of ./finish, while that runs
+    process BOOT T   what tells that process, ./run or ./finish, from all others that have its number:
+                     the machine's boot and the clock tick when it was started
     since LABEL      when the service last went up or down: a TAI64N label
+    want WORD        `up`, `down`, or `once`: no more than it was told
+    paused yes       it has been stopped by `svc -p`
+    leaving yes      supervise is to end with the service
     starts N         how often this supervise and those before it, as far as known, have started it
     notification FD  it says when it is ready, by descriptor FD; only while it is up
     ready LABEL      when it said so
@@ -15,20 +19,25 @@ Lines of a word, a blank and a value; who reads it skips what it does not know.
                      when nobody has seen it
     next LABEL       when it will be started again, if that is more than a second away
     tree FOLDER      the control group that its processes are in
+    watched BOOT T   as `process`, of the parent of the supervise that watches the service; missing
+                     when that has left it, and there is nothing to go on with
 
-The record `supervise/status` is written after it, so who finds another process number there
-than here knows that this file is older: of a supervise that did not write it.
+The record `supervise/status` is written after it.  Who finds another process number or moment there
+than here knows that this file is older, of a supervise that did not write it, or just about to be told there too.
 """
 
 from __future__ import annotations
 
 from supervise import stamp
 from supervise.files import slurp
+from supervise.tree.servicedir import DOWN, ONCE, UP, Status
 
 AT_REST, WAITING, RUNNING, ENDING, FINISHING = b"down", b"waiting", b"up", b"ending", b"finishing"
 KILLED = 256  # the exit code of what a signal has ended
 UNSEEN = (-1, 0)  # the end of what was no child of ours
-LONG = 19  # digits that no number has
+WANTED = {UP: b"up", DOWN: b"down", ONCE: b"once"}
+LARGEST = 1 << 31  # above every number of a process
+LAST = 1 << 63  # nanoseconds since 1970; no moment is so late
 
 
 class State:
@@ -54,6 +63,22 @@ class State:
     def word(self) -> bytes:
         """AT_REST, WAITING, RUNNING, ENDING or FINISHING."""
         return self.lines.get(b"state", AT_REST)
+
+    @property
+    def watched(self) -> bytes:
+        """Whose child watches it; nothing when it has been left."""
+        return self.lines.get(b"watched", b"")
+
+    @property
+    def want(self) -> bytes:
+        """UP, DOWN or ONCE."""
+        return next((want for want, word in WANTED.items() if word == self.lines.get(b"want")), UP)
+
+    @property
+    def status(self) -> Status | None:
+        """The record that says the same in short; None: this is no state."""
+        since = self.moment(b"since")
+        return None if since is None else Status(since, self.number(b"pid"), b"paused" in self.lines, self.want)
 
     @property
     def ready(self) -> bool:
@@ -82,15 +107,19 @@ class State:
     def number(self, word: bytes) -> int:
         """The number behind *word*, 0 if there is none."""
         digits = self.lines.get(word, b"")
-        return int(digits) if digits.isdigit() and len(digits) < LONG else 0
+        found = int(digits) if digits.isdigit() and len(digits) < 20 else 0
+        return found if found < LARGEST else 0
 
     def moment(self, word: bytes) -> int | None:
         """The moment behind *word*, in nanoseconds since 1970."""
         label = self.lines.get(word, b"")
+        if len(label) != stamp.SIZE:
+            return None
         try:
-            return stamp.unpack(bytes.fromhex(label[1:].decode())) if len(label) == stamp.SIZE else None
+            found = stamp.unpack(bytes.fromhex(label[1:].decode()))
         except ValueError:
             return None
+        return found if 0 <= found < LAST else None
 
 
 def read(file: bytes, pid: int) -> State | None:
@@ -106,17 +135,40 @@ def read(file: bytes, pid: int) -> State | None:
     return state if state.number(b"pid") == pid else None
 
 
+def left(record: bytes, content: bytes) -> State | None:
+    """What a supervise that was killed has left in `status` and `state`, for the next one to go on with.
+
+    Returns:
+        None: nothing; the last supervise has ended with its service, wrote no state, or the machine has booted since.
+    """
+    found = State.parse(content)
+    boot, status = this_boot(), found.status
+    if boot is None or found.watched.partition(b" ")[0] != boot or status is None:
+        return None
+    try:
+        told = Status.parse(record)
+    except ValueError:  # it was killed before it wrote one
+        return found
+    older = status.since < told.since or (status.since == told.since and status.pid != told.pid)
+    return None if older else found
+
+
+def this_boot() -> bytes | None:
+    """What tells this boot of the machine from all others, or None: there is no such thing here."""
+    return (process_file(b"/proc/sys/kernel/random/boot_id") or b"").strip() or None
+
+
 def identity(pid: int) -> bytes | None:
     """What tells the process *pid* from all others: the machine's boot and its start, or None: there is none.
 
     A process that has ended and that nobody has taken note of yet counts as none.
     """
     stat = process_file(b"/proc/%d/stat" % pid)
-    boot = process_file(b"/proc/sys/kernel/random/boot_id")
+    boot = this_boot()
     if not stat or not boot:
         return None
     fields = stat.rpartition(b")")[2].split()  # from the third field on; the second may hold anything
-    return None if fields[0] in b"ZX" else b"%s %s" % (boot.strip(), fields[19])
+    return None if fields[0] in b"ZX" else b"%s %s" % (boot, fields[19])
 
 
 def process_file(path: bytes) -> bytes | None:

@@ -67,7 +67,7 @@ def main(argv: Argv) -> int:
     found, rest = options(argv, b"w")
     if len(rest) != 1:
         raise Usage
-    watch = Watch(Room(wide=False))
+    watch = Watch(Room(wide=False), alone=True)
     watch.take(0, rest[0], rest[0], None, waiting=bool(found))
     while watch.watched:
         watch.turn()

@@ -5,14 +5,15 @@ kilobytes for each, and nothing that anybody sees depends on it: each service ha
 files, and a supervise that dies is replaced at once by one that goes on with what runs (see `Folder.find_running`).
 
 svscan sends a key, the service's folder below its own, the name for messages, whether the service is to wait, and
-descriptors with the numbers that ./run finds them under.  It is told what `Watch.news` has.  The supervisor outlives
-svscan: it ends when svscan is gone and no service is left.
+descriptors with the numbers that ./run finds them under; or a key and commands, as `svc` would write them.  It is told
+what `Watch.news` has.  The supervisor outlives svscan: it ends when svscan is gone and no service is left.
 """
 
 from __future__ import annotations
 
 import marshal
 import os
+import select
 import socket
 import struct
 
@@ -20,7 +21,8 @@ from supervise.command import say
 from supervise.errors import TEMPORARY, Trouble
 from supervise.program import spawn
 from supervise.title import set_title
-from supervise.tree.watch import LEFT, Watch
+from supervise.tree.processtree import Crowded
+from supervise.tree.watch import CROWDED, LEFT, Watch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,17 +40,18 @@ class Supervisor:
 
     Args:
         room: for descriptors.
+        alone: it will have one service only.
 
     Raises:
         OSError: no process can be made now.
     """
 
-    def __init__(self, room: Room) -> None:
+    def __init__(self, room: Room, alone: bool) -> None:
         self.channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             fd = theirs.fileno()
             try:
-                self.pid = spawn(lambda: serve(fd, room), {fd: fd})
+                self.pid = spawn(lambda: serve(fd, room, alone), {fd: fd})
             except OSError:
                 self.channel.close()
                 raise
@@ -66,6 +69,14 @@ class Supervisor:
         message = marshal.dumps((key, path, name, waiting, tuple(fds)))
         socket.send_fds(self.channel, [message], list(fds.values()), socket.MSG_NOSIGNAL)
 
+    def command(self, key: int, letters: bytes) -> bool:
+        """Have the service do what *letters* say; whether the supervisor is there to hear it."""
+        try:
+            self.channel.send(marshal.dumps((key, letters)), socket.MSG_NOSIGNAL)
+        except OSError:
+            return False
+        return True
+
     def news(self) -> list[tuple[int, int, int]]:
         """What has happened since the last call; see `Watch.news`."""
         found = []
@@ -77,25 +88,26 @@ class Supervisor:
         return found
 
     def close(self) -> None:
-        """The supervisor is dead."""
+        """Have no more to do with the supervisor: it is dead, or will end with its services."""
         self.channel.close()
 
 
-def serve(fd: int, room: Room) -> int:
+def serve(fd: int, room: Room, alone: bool) -> int:
     """Be the supervisor, which hears from svscan on *fd*."""
-    return Served(socket.socket(fileno=fd), room).run()
+    return Served(socket.socket(fileno=fd), room, alone).run()
 
 
 class Served:
     """The supervisor's side."""
 
-    def __init__(self, channel: socket.socket, room: Room) -> None:
+    def __init__(self, channel: socket.socket, room: Room, alone: bool) -> None:
         self.channel: socket.socket | None = channel
-        self.watch = Watch(room)
+        self.watch = Watch(room, alone)
         self.folder = os.open(b".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         self.paths: dict[int, bytes] = {}  # by key
         self.title: list[bytes] = []
         channel.setblocking(False)
+        self.full = False  # svscan has not read what it has been told
         self.watch.loop.hear(channel.fileno(), self.listen)
 
     def run(self) -> int:
@@ -108,7 +120,8 @@ class Served:
 
     def take_title(self) -> None:
         """Be called after all that we watch, as a supervise of one service is called after that."""
-        title = [NAME, *(self.paths[key] for key in self.watch.watched)]
+        self.paths = {key: self.paths[key] for key in self.watch.watched}
+        title = [NAME, *self.paths.values()]
         if title != self.title:
             self.title = title
             set_title(title)
@@ -118,10 +131,14 @@ class Served:
         assert self.channel
         try:
             while True:
-                message, fds, _, _ = socket.recv_fds(self.channel, LARGEST, 2)
+                message, fds, _, _ = socket.recv_fds(self.channel, LARGEST, 2, socket.MSG_CMSG_CLOEXEC)
                 if not message:
                     break
-                self.take(message, fds)
+                words = marshal.loads(message)
+                if len(words) == 2:
+                    self.obey(*words)
+                else:
+                    self.take(fds, *words)
         except BlockingIOError:
             return
         except ConnectionError:
@@ -130,29 +147,48 @@ class Served:
         self.channel.close()
         self.channel = None
 
-    def take(self, message: bytes, fds: list[int]) -> None:
-        """Watch the service that *message* names."""
-        key, path, name, waiting, wanted = marshal.loads(message)
+    def obey(self, key: int, letters: bytes) -> None:
+        """Do what svscan wants of a service."""
+        each = self.watch.watched.get(key)
+        if each:
+            each.guard(lambda: each.obey(letters))
+
+    def take(self, fds: list[int], key: int, path: bytes, name: bytes, waiting: bool, wanted: tuple[int, ...]) -> None:
+        """Watch a service; *fds* are for the numbers that are *wanted*."""
         if len(fds) != len(wanted):
             say(b"supervise: warning: %s: no room for its descriptors" % path)
             self.watch.news.append((key, LEFT, TEMPORARY))
             return
-        for have in fds:
-            os.set_inheritable(have, False)
         try:
             os.fchdir(self.folder)
-            self.paths[key] = path
             self.watch.take(key, path, name, dict(zip(wanted, fds, strict=True)), waiting)
+            self.paths[key] = path
+        except Crowded:
+            self.watch.news.append((key, CROWDED, 0))
         except Exception as error:  # a bug of ours costs the other services nothing
             what = b"fatal: " + error.line if isinstance(error, Trouble) else b"bug: " + repr(error).encode()
             say(b"supervise: " + what)
             self.watch.news.append((key, LEFT, TEMPORARY))
 
     def tell(self) -> None:
-        """Tell svscan what is new; what it has no room for is told the next time."""
+        """Tell svscan what is new; what it has no room for is told when it has."""
+        if not self.channel:
+            self.watch.news.clear()
         try:
             while self.channel and self.watch.news:
                 self.channel.send(NOTE.pack(*self.watch.news[0]), socket.MSG_NOSIGNAL)
                 del self.watch.news[0]
+        except BlockingIOError:
+            self.wait_for_room(True)
         except OSError:
-            pass
+            pass  # it is gone, which we are about to hear
+        else:
+            self.wait_for_room(False)
+
+    def wait_for_room(self, full: bool) -> None:
+        """Hear, or no longer, that svscan has read something."""
+        if self.channel and full != self.full:
+            self.full = full
+            self.watch.loop.forget(self.channel.fileno())
+            events = select.EPOLLIN | select.EPOLLOUT if full else select.EPOLLIN
+            self.watch.loop.hear(self.channel.fileno(), self.listen, events)

@@ -121,8 +121,10 @@ class Scanner:
         self.loop = Loop()
         self.signals = Signals(signal.SIGCHLD, *((*STOP, signal.SIGHUP) if stopping else ()))
         self.loop.hear(self.signals.fileno(), self.hear_signals)
+        signal.signal(signal.SIGPIPE, signal.SIG_IGN)  # when nobody is left to complain to
         self.tree = Tree(self.loop, Room(wide=True))
-        self.watching = False
+        self.folder: Inotify | None = None
+        self.looked = False
         self.stopped = False
         self.next_look = self.last_look = 0.0
 
@@ -132,10 +134,14 @@ class Scanner:
             if self.next_look <= time.monotonic():
                 self.look()
             self.loop.wait(self.next_look - time.monotonic())
+            if self.tree.heard:
+                self.tree.release()
         return self.tree.essential or 0
 
     def shut_down(self) -> None:
         """Bring everything down."""
+        if self.folder:
+            self.loop.forget(self.folder.fileno())
         shutdown = Shutdown(self.tree)
         while not shutdown.step():
             self.loop.wait(STEP)
@@ -145,8 +151,8 @@ class Scanner:
         self.last_look = time.monotonic()
         self.next_look = self.last_look + INTERVAL
         self.tree.scan()
-        if not self.watching:
-            self.watching = True
+        if not self.looked:
+            self.looked = True
             self.listen()
             self.tree.scan()  # for what has come before we listened
 
@@ -165,12 +171,13 @@ class Scanner:
         from supervise import inotify  # 8 ms, while the first services start
 
         try:
-            self.folder: Inotify = inotify.Inotify()
-            self.folder.add(b".", inotify.CREATE | inotify.MOVED_TO | inotify.ONLY_FOLDER)
+            folder = inotify.Inotify()
+            folder.add(b".", inotify.CREATE | inotify.MOVED_TO | inotify.ONLY_FOLDER)
         except OSError as error:
             say(b"svscan: warning: unable to watch the directory, so looking every 5 seconds: " + reason(error))
             return
-        self.loop.hear(self.folder.fileno(), self.hear_folder)
+        self.folder = folder
+        self.loop.hear(folder.fileno(), self.hear_folder)
 
     def hear_folder(self) -> None:
         """Start the services that have come.
@@ -178,6 +185,7 @@ class Scanner:
         A link, or a folder that was renamed, is complete when it appears.  A folder that is being made is not: it
         has to wait for the next look.
         """
+        assert self.folder
         for _, mask, name in self.folder.events():
             if not name:  # there were more events than the kernel keeps
                 self.next_look = 0.0

@@ -10,10 +10,10 @@ from functools import partial
 from supervise.command import say
 from supervise.errors import TEMPORARY
 from supervise.loop import Loop, Signals
-from supervise.tree.folder import COMMANDS, ENDED, NOTIFIED, TREE, Folder
+from supervise.tree.folder import COMMANDS, ENDED, NOTIFIED, TREE, Folder, Surroundings
+from supervise.tree.processtree import Crowded
 from supervise.tree.service import Service
-from supervise.tree.servicedir import UP
-from supervise.tree.state import ENDING, KILLED, RUNNING, UNSEEN, WAITING
+from supervise.tree.state import ENDING, FINISHING, KILLED, RUNNING, UNSEEN
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from supervise.room import Room
 
 
-READY, UNREADY, LEFT, ESSENTIAL = range(4)  # news
+READY, UNREADY, LEFT, ESSENTIAL, CROWDED = range(5)  # news
 
 
 class Watch:
@@ -30,16 +30,18 @@ class Watch:
 
     Args:
         room: for descriptors.
+        alone: there will be one service only.
 
     `news` has the key of a service, what has happened to it, and an exit code: READY, UNREADY; LEFT, it is
     watched no longer, and a supervise of its own would have ended with that code; ESSENTIAL, the same, and all
-    other services are to go too.
+    other services are to go too; CROWDED, it is watched no longer, and needs a supervise of its own.
     """
 
-    def __init__(self, room: Room) -> None:
-        self.room = room
+    def __init__(self, room: Room, alone: bool) -> None:
         self.loop = Loop()
+        self.around = Surroundings(self.loop, room, alone)
         self.signals = Signals(signal.SIGCHLD)
+        signal.signal(signal.SIGPIPE, signal.SIG_IGN)  # when nobody is left to complain to
         self.loop.hear(self.signals.fileno(), self.bury)
         self.watched: dict[int, Watched] = {}
         self.news: list[tuple[int, int, int]] = []
@@ -55,12 +57,13 @@ class Watch:
 
         Raises:
             Temporary: it cannot be watched; the text says why.
+            Crowded: not here.
         """
-        self.watched[key] = Watched(Folder(path, name, self.loop, self.room, fds), waiting)
+        self.watched[key] = Watched(Folder(path, name, self.around, fds), waiting)
 
     def turn(self) -> None:
         """Wait until something happens, and do what there is to do."""
-        due = [each.service.next for each in self.watched.values() if each.service.next is not None]
+        due = [moment for each in self.watched.values() if (moment := each.next) is not None]
         self.loop.wait(min(due) - time.monotonic() if due else None)
         now = time.monotonic()
         for key, each in list(self.watched.items()):
@@ -72,7 +75,8 @@ class Watch:
             if each.service.left:
                 each.folder.leave()
                 del self.watched[key]
-                self.news.append((key, ESSENTIAL if each.service.essential_ended else LEFT, each.service.code))
+                what = CROWDED if each.crowded else ESSENTIAL if each.service.essential_ended else LEFT
+                self.news.append((key, what, each.service.code))
 
     def bury(self) -> None:
         """Take note of the children that have ended."""
@@ -92,19 +96,29 @@ class Watched:
     def __init__(self, folder: Folder, waiting: bool) -> None:
         self.folder = folder
         self.ready = False  # as last told in the news
+        self.crowded = False
         folder.tell = self.told
         try:
-            self.service = Service(self.folder, self.folder.wanted(), time.time_ns(), waiting)
-            self.folder.take_over()
-            self.folder.find_running(self.service)
-            if self.service.status.want == UP and self.service.phase not in (WAITING, RUNNING):
-                self.service.happen(b"u", *moment())
+            wanted = folder.wanted()
+            folder.take_over()
+            found = folder.find_left()
+            # Who is run by the same svscan as the one before goes on with what was wanted then.
+            same = found and (found.word == RUNNING or found.watched == folder.around.watcher)
+            self.service = Service(folder, found.want if found and same else wanted, time.time_ns(), waiting)
+            if found:
+                self.service.take_over(found, folder.alive, *moment())
+                self.hear_ready()
             else:
-                self.folder.announce(self.service)
-            self.folder.say_ok()
+                self.service.begin(*moment())
+            folder.say_ok()
         except BaseException:
-            self.folder.leave()
+            folder.leave()
             raise
+
+    @property
+    def next(self) -> float | None:
+        """When there is something to do, on the clock that never goes back; None: only when something has happened."""
+        return 0.0 if self.service.left else self.service.next
 
     @property
     def is_ready(self) -> bool:
@@ -114,7 +128,12 @@ class Watched:
 
     def told(self, what: int) -> None:
         """Hear of something that has happened."""
-        acts = {COMMANDS: self.obey, NOTIFIED: self.hear_ready, ENDED: self.foreign_ended, TREE: self.look_at_tree}
+        acts = {
+            COMMANDS: self.hear_commands,
+            NOTIFIED: self.hear_ready,
+            ENDED: self.foreign_ended,
+            TREE: self.look_at_tree,
+        }
         self.guard(acts[what])
 
     def guard(self, act: Callable[[], None]) -> None:
@@ -122,15 +141,22 @@ class Watched:
         try:
             self.folder.enter()
             act()
+        except Crowded:
+            self.folder.announce(self.service)  # the next supervise goes on from there
+            self.crowded = self.service.left = True
         except Exception as bug:  # ours, and still one line
             if b"PYQMAIL_DEBUG" in os.environb:
                 raise
             say(b"supervise: bug: %s: %s" % (self.folder.name, repr(bug).encode()))
             self.service.left, self.service.code = True, TEMPORARY
 
-    def obey(self) -> None:
+    def hear_commands(self) -> None:
         """Do what has been written to the control FIFO."""
-        for code in self.folder.commands():
+        self.obey(self.folder.commands())
+
+    def obey(self, letters: bytes) -> None:
+        """Do what *letters* say."""
+        for code in letters:
             if not self.service.left:
                 self.service.happen(bytes([code]), *moment())
 
@@ -140,9 +166,12 @@ class Watched:
             self.service.announce_ready(*moment())
 
     def foreign_ended(self) -> None:
-        """A ./run that is no child of ours is no more."""
+        """A ./run or ./finish that is no child of ours is no more."""
         self.folder.forget_process()
-        self.service.died(UNSEEN, *moment())
+        if self.service.phase == FINISHING:
+            self.service.finished(UNSEEN[0], *moment())
+        else:
+            self.service.died(UNSEEN, *moment())
 
     def look_at_tree(self) -> None:
         """See whether anything is left of the service's tree."""
@@ -153,8 +182,8 @@ class Watched:
 
     def buried(self, pid: int, status: int) -> None:
         """Our child *pid* is no more."""
+        self.folder.forget_process()
         if pid == self.service.status.pid:
-            self.folder.forget_process()
             self.service.died(how(status), *moment())
         else:
             self.service.finished(how(status)[0], *moment())

@@ -108,7 +108,10 @@ def logged(folder: Path) -> Iterator[tuple[int, int]]:
     """The lines in the log, oldest first: life and number."""
     line = re.compile(rb"(?:@[0-9a-f]{24} )?([0-9]+) ([0-9]+) and some words to fill it\n")
     for file in [*sorted(folder.glob("@*")), folder / "current"]:
-        for each in file.read_bytes().splitlines(keepends=True):
+        content = file.read_bytes()
+        if file.name == "current":
+            content = content[: content.rfind(b"\n") + 1]  # the rest is being written
+        for each in content.splitlines(keepends=True):
             match = line.fullmatch(each)
             assert match, each
             yield int(match[1]), int(match[2])
