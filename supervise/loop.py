@@ -1,9 +1,14 @@
-"""Signals as events of a loop: handlers do nothing, the loop reads what arrived."""
+"""A loop that waits for descriptors, and signals as events of it: handlers do nothing, the loop reads what arrived."""
 
 from __future__ import annotations
 
 import os
+import select
 import signal
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class Signals:
@@ -37,3 +42,36 @@ class Signals:
         signal.set_wakeup_fd(-1)
         os.close(self.reading)
         os.close(self.writing)
+
+
+class Loop:
+    """What is waited for, and what is done when it happens.
+
+    A call may add and take away any descriptor, its own too.
+    """
+
+    def __init__(self) -> None:
+        self.epoll = select.epoll()
+        self.calls: dict[int, Callable[[], object]] = {}
+
+    def hear(self, fd: int, call: Callable[[], object], events: int = select.EPOLLIN) -> None:
+        """Have *call* made whenever *fd* has one of *events*."""
+        self.epoll.register(fd, events)
+        self.calls[fd] = call
+
+    def forget(self, fd: int) -> None:
+        """Wait no longer for *fd*; must come before it is closed."""
+        if self.calls.pop(fd, None):
+            self.epoll.unregister(fd)
+
+    def wait(self, seconds: float | None) -> None:
+        """Wait for something to happen, *seconds* at most (None: for ever), and make the calls."""
+        timeout = -1 if seconds is None else max(0.0, seconds)
+        for fd, _ in self.epoll.poll(timeout):
+            call = self.calls.get(fd)  # an earlier call may have taken it away
+            if call:
+                call()
+
+    def close(self) -> None:
+        """Wait for nothing any more."""
+        self.epoll.close()

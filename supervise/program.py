@@ -210,20 +210,40 @@ def spawn(
         os._exit(code)
 
 
-def launch(argv: Argv, opened: Mapping[int, bytes] | None = None) -> int:
+def launch(argv: Argv, fds: Mapping[int, int], opened: Mapping[int, bytes] | None = None) -> int:
     """Start the foreign program *argv* as a child that shares our memory until it is there; its pid.
 
-    That spares a copy of this process and of what it would write to.  The child gets our descriptors that
-    are inherited and default signals, so what we ignore must be nothing.
+    That spares a copy of this process and of what it would write to.  The child gets those of our descriptors
+    that are inherited, and default signals unless we ignore them.
 
     Args:
-        opened: FIFOs that the child finds open for reading and writing, by descriptor.
+        argv: the file, as exec would take it, and its arguments.
+        fds: which of our descriptors the child finds under which number, none of them below another's number.
+        opened: files that the child finds open for reading and writing, by descriptor.
 
     Raises:
-        OSError: no process can be made (see `passing`), or the program cannot be run.
+        OSError: no process can be made (EAGAIN, ENOMEM), or the program cannot be run.
     """
-    actions = [(os.POSIX_SPAWN_OPEN, fd, file, os.O_RDWR, 0) for fd, file in (opened or {}).items()]
+    actions: list[tuple[int, int, int] | tuple[int, int, bytes, int, int]] = []
+    actions += [(os.POSIX_SPAWN_DUP2, have, want) for want, have in fds.items()]
+    actions += [(os.POSIX_SPAWN_OPEN, fd, file, os.O_RDWR, 0) for fd, file in (opened or {}).items()]
     return os.posix_spawn(argv[0], argv, os.environb, file_actions=actions)
+
+
+def handed_on() -> list[int]:
+    """The descriptors that exec would hand on."""
+    try:
+        open_now = [int(name) for name in os.listdir("/proc/self/fd")]
+    except OSError:  # no /proc
+        open_now = [0, 1, 2]
+    inheritable = []
+    for fd in open_now:
+        try:
+            if os.get_inheritable(fd):
+                inheritable.append(fd)
+        except OSError:  # closed, or what the list was read from
+            pass
+    return inheritable
 
 
 def arrange(fds: Mapping[int, int]) -> None:

@@ -1,4 +1,4 @@
-"""The service directory that a supervise stands in, and the processes that it starts there.
+"""A service directory under watch, and the processes that are started there.
 
 This is the `World` of `supervise.tree.service`: the locks and FIFOs, ./run and ./finish, and the two
 files that tell everybody how the service is.
@@ -26,6 +26,10 @@ from supervise.tree.servicedir import DOWN, UP, Status
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from supervise.loop import Loop
+    from supervise.room import Room
     from supervise.tree.processtree import ControlGroup, Orphans
     from supervise.tree.service import Service
     from supervise.tree.settings import Settings
@@ -33,29 +37,50 @@ if TYPE_CHECKING:
 NEEDS_ROOM = (errno.EAGAIN, errno.ENOMEM)
 MOST = 64  # command bytes taken at a time
 
+COMMANDS, NOTIFIED, ENDED, TREE = range(4)  # what a folder tells: see Folder
+
 
 class Folder:
-    """A service directory, which becomes the working directory.
+    """A service directory under watch, which becomes the working directory.
+
+    It is left and entered again (`enter`) by a supervise that watches several.
 
     Args:
-        name: the directory, as it is called in messages.
+        path: the directory.
+        name: what it is called in messages.
+        loop: what waits for the folder's descriptors.
+        room: for descriptors.
+        fds: what ./run gets instead of descriptors 0, 1 and 2 of ours; they become the folder's.
+
+    Attributes:
+        tell: called with COMMANDS when there are `commands`; NOTIFIED when the service may have said that it is ready;
+            ENDED when a ./run that is no child of ours has ended; TREE when the service's tree has begun or ended.
 
     Raises:
         Temporary: the text says what cannot be done.
     """
 
-    def __init__(self, name: bytes) -> None:
-        self.name = name
-        self.poll = select.poll()
+    def __init__(self, path: bytes, name: bytes, loop: Loop, room: Room, fds: Mapping[int, int] | None = None) -> None:
+        self.name, self.loop, self.room, self.fds = name, loop, room, dict(fds or {})
+        self.tell: Callable[[int], None] = lambda what: None
         self.notifications: int | None = None  # where the service says that it is ready
         self.notification_fd: int | None = None  # the descriptor that it has for that
         self.foreign: int | None = None  # a descriptor of ./run that is no child of ours
         self.identity: bytes | None = None  # of the process of ./run
         self.tree: ControlGroup | Orphans | None = None
+        self.control: int | None = None
+        self.held: list[int] = []  # descriptors that are ours as long as we watch
         try:
-            os.chdir(name)
+            self.place = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+            self.held.append(self.place)
+            self.enter()
         except OSError as error:
+            self.leave()
             raise Temporary(b"unable to chdir to " + name, error) from None
+
+    def enter(self) -> None:
+        """Make it the working directory."""
+        os.fchdir(self.place)
 
     def wanted(self) -> bytes:
         """DOWN if a file says so, else UP."""
@@ -74,33 +99,32 @@ class Folder:
         except OSError:
             pass  # it is there, or taking the lock says what is wrong
         try:
-            self.lock = lock(servicedir.LOCK, wait=False)
+            self.held.append(lock(servicedir.LOCK, wait=False))
         except OSError as error:
             raise Temporary(b"unable to acquire %s/%s" % (self.name, servicedir.LOCK), error) from None
-        self.control = self.open_fifo(servicedir.CONTROL)
-        try:  # with a writer of our own, the FIFO never comes to its end
-            self.writer = servicedir.open_writer(servicedir.CONTROL)
-        except OSError as error:
-            raise Temporary(b"unable to write %s/%s" % (self.name, servicedir.CONTROL), error) from None
-        self.poll.register(self.control, select.POLLIN)
+        # Open for writing too, so that it never comes to its end.
+        self.control = self.open_fifo(servicedir.CONTROL, os.O_RDWR)
+        self.loop.hear(self.control, lambda: self.tell(COMMANDS))
 
     def say_ok(self) -> None:
         """Let svok and svstat see that we are there."""
-        self.ok = self.open_fifo(servicedir.OK)
+        self.open_fifo(servicedir.OK, os.O_RDONLY)
 
-    def open_fifo(self, fifo: bytes) -> int:
-        """The reading end of *fifo*, which is made when it is missing."""
+    def open_fifo(self, fifo: bytes, mode: int) -> int:
+        """A descriptor of *fifo*, which is made when it is missing."""
         try:
             os.mkfifo(fifo, 0o600)
         except OSError:
             pass  # it is there, or opening it says what is wrong
         try:
-            return os.open(fifo, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            self.held.append(os.open(fifo, mode | os.O_NONBLOCK | os.O_CLOEXEC))
         except OSError as error:
             raise Temporary(b"unable to read %s/%s" % (self.name, fifo), error) from None
+        return self.held[-1]
 
     def commands(self) -> bytes:
         """The command bytes that wait."""
+        assert self.control is not None
         try:
             return os.read(self.control, MOST)
         except BlockingIOError:
@@ -127,7 +151,7 @@ class Folder:
         if self.foreign is None or state.identity(status.pid) != self.identity:
             self.forget_process()
             return
-        self.poll.register(self.foreign, select.POLLIN)
+        self.loop.hear(self.foreign, lambda: self.tell(ENDED))
         if b"notification" in found.lines and not found.ready:
             self.notification_fd = found.number(b"notification")
             self.listen(make=False)
@@ -147,9 +171,11 @@ class Folder:
                 self.listen(make=True)
             if settings.kill_tree:
                 self.tree = self.tree or self.plant()
-                pid = spawn(self.run)
-            else:
-                pid = launch([servicedir.RUN], self.given())
+            with self.room:
+                if settings.kill_tree:
+                    pid = spawn(self.run, self.fds)
+                else:
+                    pid = launch([servicedir.RUN], self.fds, self.given())
         except OSError as error:
             if error.errno in NEEDS_ROOM:
                 say(b"supervise: warning: unable to fork for %s, sleeping 60 seconds: %s" % (self.name, reason(error)))
@@ -163,7 +189,7 @@ class Folder:
         """A place for the service's processes; in *folder*, if that is a control group of a supervise before us."""
         tree = tree_of(self.name, folder)
         if tree and tree.events is not None:
-            self.poll.register(tree.events, select.POLLPRI)
+            self.loop.hear(tree.events, lambda: self.tell(TREE), select.EPOLLPRI)
         return tree
 
     def given(self) -> dict[int, bytes]:
@@ -188,7 +214,8 @@ class Folder:
     def finish(self, ended: tuple[int, int]) -> int:
         code, number = ended
         try:
-            return launch([servicedir.FINISH, b"%d" % code, b"%d" % number, self.name])
+            with self.room:
+                return launch([servicedir.FINISH, b"%d" % code, b"%d" % number, self.name], self.fds)
         except OSError as error:
             say(b"supervise: warning: unable to start %s/finish: %s" % (self.name, reason(error)))
             return 0
@@ -262,10 +289,10 @@ class Folder:
                 pass
             os.mkfifo(servicedir.NOTIFICATIONS, 0o600)
         self.notifications = os.open(servicedir.NOTIFICATIONS, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        self.poll.register(self.notifications, select.POLLIN)
+        self.loop.hear(self.notifications, lambda: self.tell(NOTIFIED))
 
     def heard_ready(self) -> bool:
-        """Whether the service has said that it is ready since the last call."""
+        """Whether the service has said that it is ready."""
         if self.notifications is None:
             return False
         try:
@@ -279,33 +306,28 @@ class Folder:
 
     def hear_no_more(self) -> None:
         if self.notifications is not None:
-            self.poll.unregister(self.notifications)
+            self.loop.forget(self.notifications)
             os.close(self.notifications)
             self.notifications = None
 
     # -- ends --------------------------------------------------------------------------------
-    def foreign_ended(self, ready: list[tuple[int, int]]) -> bool:
-        """Whether *ready*, as poll has returned it, tells the end of a ./run that is no child of ours."""
-        return self.foreign is not None and any(fd == self.foreign for fd, _ in ready)
-
-    def hear_of_tree(self, ready: list[tuple[int, int]]) -> None:
-        """Take note that the service's tree has come to an end, or begun."""
-        if self.tree and any(fd == self.tree.events for fd, _ in ready):
-            self.tree.hear()
-
     def forget_process(self) -> None:
         """The process of ./run is no more."""
         self.identity = None
         self.hear_no_more()
         if self.foreign is not None:
-            try:
-                self.poll.unregister(self.foreign)
-            except KeyError:
-                pass  # it was not what we were looking for
+            self.loop.forget(self.foreign)
             os.close(self.foreign)
             self.foreign = None
 
     def leave(self) -> None:
-        """Nobody watches the service any more."""
+        """Watch it no longer; others may."""
+        self.forget_process()
         if self.tree:
+            if self.tree.events is not None:
+                self.loop.forget(self.tree.events)
             self.tree.remove()
+        if self.control is not None:
+            self.loop.forget(self.control)
+        for fd in [*self.held, *self.fds.values()]:
+            os.close(fd)

@@ -100,6 +100,7 @@ class Service:
         self.again = False  # it is to be started when it has ended
         self.leaving = False  # supervise is to end with the service
         self.left = False
+        self.essential_ended = False  # svscan is to end with it
         self.code = 0  # what supervise is to exit with
         self.due: float | None = None  # when to start it, on the clock of `now`
         self.next_start: int | None = None  # the same in nanoseconds since 1970, when it has been put off
@@ -207,7 +208,7 @@ class Service:
         self.short_lives = self.short_lives + 1 if now - self.started < SHORT_LIFE else 0
         self.settings = self.world.settings()
         if self.settings.essential and want != DOWN:
-            self.leaving, self.code = True, code_of(ended)
+            self.leaving, self.essential_ended, self.code = True, True, code_of(ended)
         if self.settings.kill_tree and self.world.sweep(signal.SIGTERM):
             self.phase = ENDING
             self.limit = now + (self.settings.kill_limit or GRACE)

@@ -1,6 +1,6 @@
 """supervise - start a service, watch it, and start it again when it ends
 
-Usage: supervise dir
+Usage: supervise [ -w ] dir
 
 supervise switches to the folder dir and runs ./run there, unless a file named down
 forbids that.  When ./run ends, supervise runs it again, at most once a second.  svc
@@ -13,38 +13,53 @@ supervise ends when `svc -x` has been given and the service is down, and then le
 files in dir/supervise; the next supervise takes them over.  A second supervise on the same
 dir finds dir/supervise/lock locked, and exits.
 
-A supervise that is killed leaves ./run running, without anybody who watches it.  The lock
-does not outlive supervise, for ./run does not hold it: the next supervise knows nothing of
-the old process and starts a second one beside it, as the original does.  Stop the old one
-by hand before the next one starts: `od -An -tu4 -j12 -N4 dir/supervise/status` is its number.
+When supervise is killed, ./run goes on.  The next supervise goes on with it, and does not
+start a second one beside it: dir/supervise/state tells it which process that is.  How such
+a ./run ends, it cannot know; ./finish is told -1.
+
+More files that dir may hold; without them, all is as above.  They are read when they are
+needed, so a change holds from the next time on.  What makes no sense is named on descriptor 2.
+
+    finish            a program: `./finish CODE SIGNAL NAME` runs after each end of ./run and before
+                      its next start.  CODE is the exit code, 256 after a signal, -1 if unknown; SIGNAL
+                      is the signal or 0.  When ./finish exits 125, the service stays down.
+    timeout-finish    milliseconds that ./finish has before it is killed; 0: as long as it likes (5000)
+    timeout-kill      milliseconds from `svc -d` to KILL for a ./run that does not end; 0: never (0)
+    notification-fd   the number of a descriptor, 3 or more.  ./run finds it open, and writes a line
+                      to it when it is ready to serve.  svstat shows that, `svc -wU` waits for it, and
+                      so do services that are to start `after` this one (see svscan).
+    max-death-tally   a number N.  After N ends in a row, each within a minute of its start, the next
+                      start is put off for 2 seconds, then 4, 8, and so on up to 60.  `svc -u` starts
+                      it at once.  0: never (0)
+    kill-tree         when it is there: what ./run leaves behind gets TERM, and KILL five seconds, or
+                      timeout-kill, later; only when nothing is left the service is down, or started
+                      again.  Processes are found by a control group where we may make one (cgroup
+                      version 2), else by their having lost their parent.
+    essential         when it is there, and ./run ends while it is not wanted down: supervise ends
+                      with the exit code of ./run, or 128 and the signal; svscan then ends too
+    after             see svscan
+
+Options:
+    -w   do not start the service until the byte `w` comes to dir/supervise/control, or `svc -u`;
+         svscan does that for services that wait for others
 
 Exit status:
     111  dir is already supervised, or its files cannot be made or opened
     100  wrong usage
     0    after svc -x
+    otherwise that of an essential service
 
 Files:
-    dir/run, dir/down, dir/supervise/{lock,ok,control,status}
+    dir/run, dir/down, dir/supervise/{lock,ok,control,status,state,notifications}
 
 See also: svscan, svc, svstat, svok
 """
 
-from __future__ import annotations
-
-import math
-import os
-import select
-import signal
-import time
-
 from supervise.command import Argv, command
 from supervise.errors import Usage
-from supervise.loop import Signals
 from supervise.options import options
-from supervise.tree.folder import Folder
-from supervise.tree.service import Service
-from supervise.tree.servicedir import UP
-from supervise.tree.state import ENDING, KILLED, RUNNING, UNSEEN, WAITING
+from supervise.room import Room
+from supervise.tree.watch import Watch
 
 
 @command(b"supervise", b"dir")
@@ -52,70 +67,8 @@ def main(argv: Argv) -> int:
     found, rest = options(argv, b"w")
     if len(rest) != 1:
         raise Usage
-    folder = Folder(rest[0])
-    signals = Signals(signal.SIGCHLD)
-    service = Service(folder, folder.wanted(), time.time_ns(), waiting=bool(found))
-    folder.take_over()
-    folder.find_running(service)
-    folder.announce(service)
-    folder.say_ok()
-    begin(service)
-    watch(service, folder, signals)
-    folder.leave()
-    return service.code
-
-
-def begin(service: Service) -> None:
-    """Start the service unless it is to stay down, has to wait, or is up already."""
-    if service.status.want == UP and service.phase not in (WAITING, RUNNING):
-        service.happen(b"u", time.monotonic(), time.time_ns())
-
-
-def watch(service: Service, folder: Folder, signals: Signals) -> None:
-    """Let *service* live until it is left."""
-    folder.poll.register(signals, select.POLLIN)
-    while not service.left:
-        ready = folder.poll.poll(milliseconds(service.next))
-        signals.arrived()
-        now, since = time.monotonic(), time.time_ns()
-        if folder.heard_ready():
-            service.announce_ready(now, since)
-        folder.hear_of_tree(ready)
-        if folder.foreign_ended(ready):
-            folder.forget_process()
-            service.died(UNSEEN, now, since)
-        for pid, status in ended():
-            if pid == service.status.pid:
-                folder.forget_process()
-                service.died(how(status), now, since)
-            elif pid == service.finisher:
-                service.finished(how(status)[0], now, since)
-        for code in folder.commands():
-            if not service.left:
-                service.happen(bytes([code]), now, since)
-        if service.phase == ENDING and not folder.sweep(0):
-            service.swept(now, since)
-        if not service.left:
-            service.tick(now, since)
-
-
-def milliseconds(due: float | None) -> int | None:
-    """How long to wait for the moment *due*, rounded up; None for ever."""
-    return None if due is None else max(0, math.ceil((due - time.monotonic()) * 1000))
-
-
-def ended() -> list[tuple[int, int]]:
-    """The children that have ended since the last call, whoever started them, with their wait status."""
-    found = []
-    try:
-        while (each := os.waitpid(-1, os.WNOHANG))[0]:
-            found.append(each)
-    except ChildProcessError:
-        pass
-    return found
-
-
-def how(status: int) -> tuple[int, int]:
-    """The exit code and the signal that a wait status tells."""
-    code = os.waitstatus_to_exitcode(status)
-    return (code, 0) if code >= 0 else (KILLED, -code)
+    watch = Watch(Room(wide=False))
+    watch.take(0, rest[0], rest[0], None, waiting=bool(found))
+    while watch.watched:
+        watch.turn()
+    return watch.news[-1][2]

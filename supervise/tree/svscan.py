@@ -1,73 +1,97 @@
 """svscan - start and watch a folder of services
 
-Usage: svscan [ dir ]
+Usage: svscan [ -s ] [ dir ]
 
-svscan runs `supervise NAME` for each folder NAME in dir, by default the current folder,
-up to 1000 of them.  Names that start with a dot are skipped.  When NAME/log exists and NAME
-has at most 255 bytes, svscan also runs `supervise log` in NAME, and joins the two by a pipe,
-from descriptor 1 of the one to descriptor 0 of the other.  svscan holds both ends, so
-nothing in the pipe is lost when one of the two is restarted.  A NAME/log that appears after
-NAME has been seen is not noticed.
+svscan runs `supervise NAME` for each folder NAME in dir, by default the current folder.
+Names that start with a dot are skipped.  When NAME/log exists and NAME has at most 255 bytes,
+svscan also runs `supervise log` in NAME, and joins the two by a pipe, from descriptor 1 of the
+one to descriptor 0 of the other.  svscan holds both ends, so nothing in the pipe is lost when
+one of the two is restarted.  A NAME/log that appears after NAME has been seen is not noticed.
+The sticky bit of NAME means nothing.
 
-Every five seconds svscan looks at dir again, starts supervise for new folders, and starts
-again what has ended.  A supervise that was killed it starts again without waiting for that,
-at most once a second.  To take a service away, remove it from dir (NAME is usually a link)
-and then stop it with `svc -dx`, its log too.
+A link that is made in dir, or a folder that is renamed into it, is noticed at once.  Every five
+seconds svscan looks at all of dir, starts supervise for folders that were made there, and starts
+again what has ended.  A supervise that was killed it starts again without waiting for that, at
+most once a second.  To take a service away, remove it from dir (NAME is usually a link) and then
+stop it with `svc -dx`, its log too.
 
-supervise is looked for in PATH.  When that is ours, it runs in a fork of svscan, and needs
-about one and a half megabytes of its own.
+supervise is looked for in PATH.  When that is ours, one process is the supervise of all services;
+`ps` shows it with their names.  When it is killed, the services go on, and the next one takes
+them over.  Any other supervise is run once for each service.
 
-svscan says on descriptor 2 what is wrong, and goes on.  It does not end by itself.  When it
-is killed, each supervise goes on, and so do the services; a new svscan finds their locks
-taken until those are gone.
+svscan says on descriptor 2 what is wrong, and goes on.  When it is killed, supervise goes on,
+and so do the services; a new svscan finds their locks taken until those are gone.
+
+Order:
+    NAME/after holds names of services, in lines or separated by blanks; `#` begins a remark.  NAME
+    is started when all of them are ready: they are up, and those with a file notification-fd have
+    said that they are ready (see supervise).  A name that is not in dir is waited for.  Services
+    that wait for each other do not wait.  `svc -u NAME` starts a service that waits, `svc -d NAME`
+    calls its start off.  Order is for the start only: a service stays up when one that it has
+    waited for goes down.
+
+As process 1 and with -s:
+    TERM, INT  bring all services down and end: first those that no other service has waited for,
+               then those that they have waited for; each log last, when it has read all there is
+    HUP        look at dir now
+    Process 1 takes note of the end of every process that has lost its parent.
+
+A service with a file NAME/essential that ends by itself, not by `svc -d`, takes all others with
+it: svscan brings them down and ends with its exit code, or 128 and the signal that ended it.
+
+Options:
+    -s   TERM, INT and HUP as above; without it, they end svscan and nothing else
 
 Exit status:
     111  dir cannot be entered
+    100  wrong usage
+    0    all is down, after TERM or INT
+    otherwise that of an essential service
 
 Environment:
     PATH    where supervise is looked for
 
-See also: supervise, svc, svstat
+See also: supervise, svc, svstat, svtop
 """
 
 from __future__ import annotations
 
 import gc
 import os
-import select
 import signal
-import stat
 import time
 
 from supervise.command import Argv, command, say
-from supervise.errors import TEMPORARY, Temporary, reason
-from supervise.loop import Signals
-from supervise.program import execute, find, follow, spawn
+from supervise.errors import Temporary, reason
+from supervise.loop import Loop, Signals
+from supervise.options import options
+from supervise.program import find
+from supervise.room import Room
 from supervise.title import set_title
+from supervise.tree.scan import SUPERVISE, Tree
+from supervise.tree.shutdown import Shutdown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from supervise.inotify import Inotify
 
-    from supervise.command import Command
-
-MOST = 1000  # services
-LONGEST = 255  # bytes of the name of a service with a log
 INTERVAL = 5.0  # seconds from one look at the folder to the next
 PAUSE = 1.0  # seconds that must be between two looks, whatever happens
-SUPERVISE = b"supervise"
+STEP = 0.1  # seconds from one look at what goes down to the next
+STOP = (signal.SIGTERM, signal.SIGINT)
+MADE_FOLDER = 0x40000100  # in an event of inotify: a folder was made (IN_CREATE, IN_ISDIR)
 
 
-@command(b"svscan", b"[ dir ]")
+@command(b"svscan", b"[ -s ] [ dir ]")
 def main(argv: Argv) -> int:
-    if len(argv) > 1:
-        enter(argv[1])
+    found, rest = options(argv, b"s")
+    if rest:
+        enter(rest[0])
     load(argv)
-    signals = Signals(signal.SIGCHLD)
-    tree = Tree()
-    while True:
-        tree.scan()
-        wait(tree, signals)
+    scanner = Scanner(stopping=bool(found) or os.getpid() == 1)
+    code = scanner.watch()
+    scanner.shut_down()
+    return code
 
 
 def enter(folder: bytes) -> None:
@@ -79,174 +103,83 @@ def enter(folder: bytes) -> None:
 
 
 def load(argv: Argv) -> None:
-    """Have in memory, once, what every supervise needs, in pages that they share with us."""
+    """Have in memory, once, what the supervisor needs, in pages that it shares with us."""
     set_title(argv)
     find(SUPERVISE)
     gc.collect()
     gc.freeze()
 
 
-def wait(tree: Tree, signals: Signals) -> None:
-    """Wait until it is time to look at the folder again."""
-    poll = select.poll()
-    poll.register(signals, select.POLLIN)
-    start = time.monotonic()
-    end = start + INTERVAL
-    while (left := end - time.monotonic()) > 0:
-        poll.poll(left * 1000)
-        signals.arrived()
-        if tree.reap():
-            end = start + PAUSE
-
-
-class Service:
-    """What svscan knows of one service.
-
-    `pid` and `log_pid` are its supervise and that of its log, 0 when they do not run.
-    `pipe` has the reading and the writing end, or nothing when there is no log.
-    """
-
-    __slots__ = ("active", "log_pid", "pid", "pipe")
-
-    def __init__(self, pipe: tuple[int, int] | None) -> None:
-        self.pid = self.log_pid = 0
-        self.pipe = pipe
-        self.active = True  # it was there at the last look
-
-
-class Tree:
-    """The services that have been seen, by device and inode, so a new name makes no new service."""
-
-    def __init__(self) -> None:
-        self.services: dict[tuple[int, int], Service] = {}
-
-    def scan(self) -> None:
-        """Look at the folder, and start what is there and does not run."""
-        self.reap()
-        try:
-            names = os.listdir(b".")
-        except OSError as error:
-            warn(b"unable to read directory", error)
-            return
-        for service in self.services.values():
-            service.active = False
-        for name in names:
-            if not name.startswith(b"."):
-                self.look_at(name)
-        self.forget()
-
-    def look_at(self, name: bytes) -> None:
-        """Start what *name* stands for and does not run."""
-        try:
-            status = os.stat(name)
-        except OSError as error:
-            warn(b"unable to stat " + name, error)
-            return
-        if not stat.S_ISDIR(status.st_mode):
-            return
-        key = status.st_dev, status.st_ino
-        service = self.services.get(key) or self.meet(key, name)
-        if service is None:
-            return
-        service.active = True
-        if not service.pid:
-            service.pid = start(name, {1: service.pipe[1]} if service.pipe else {})
-        if service.pipe and not service.log_pid:
-            service.log_pid = start(name + b"/log", {0: service.pipe[0]})
-
-    def meet(self, key: tuple[int, int], name: bytes) -> Service | None:
-        """Take in a service that we have not seen; None when that cannot be done."""
-        if len(self.services) >= MOST:
-            say(b"svscan: warning: unable to start %s: running too many services" % name)
-            return None
-        try:
-            has_log = len(name) <= LONGEST and exists(name + b"/log")
-        except OSError as error:
-            warn(b"unable to stat %s/log" % name, error)
-            return None
-        try:
-            pipe = os.pipe2(os.O_CLOEXEC) if has_log else None
-        except OSError as error:
-            warn(b"unable to create pipe for " + name, error)
-            return None
-        self.services[key] = Service(pipe)
-        return self.services[key]
-
-    def forget(self) -> None:
-        """Drop what is no longer in the folder and no longer runs."""
-        for key, service in list(self.services.items()):
-            if not service.active and not service.pid and not service.log_pid:
-                for end in service.pipe or ():
-                    os.close(end)
-                del self.services[key]
-
-    def reap(self) -> bool:
-        """Take note of every supervise that has ended; whether one of them was killed."""
-        killed = False
-        while ended := wait_for_any():
-            pid, status = ended
-            for service in self.services.values():
-                if pid == service.pid:
-                    service.pid = 0
-                elif pid == service.log_pid:
-                    service.log_pid = 0
-                else:
-                    continue
-                killed = killed or os.WIFSIGNALED(status)
-        return killed
-
-
-def wait_for_any() -> tuple[int, int] | None:
-    """The pid and the wait status of a child that has ended, or None."""
-    try:
-        pid, status = os.waitpid(-1, os.WNOHANG)
-    except ChildProcessError:
-        return None
-    return (pid, status) if pid else None
-
-
-def exists(path: bytes) -> bool:
-    """Whether there is a *path*; OSError when nobody can tell."""
-    try:
-        os.stat(path)
-    except FileNotFoundError:
-        return False
-    return True
-
-
-def start(place: bytes, fds: Mapping[int, int]) -> int:
-    """Start a supervise for *place*, NAME or NAME/log; its pid, or 0 when no process can be made.
+class Scanner:
+    """svscan at work.
 
     Args:
-        fds: the end of the pipe that it gets.
+        stopping: whether TERM and INT bring everything down, and HUP means to look again.
     """
-    ours = find(SUPERVISE)  # here and not in the child, which would have to copy the pages that this touches
-    try:
-        return spawn(lambda: become_supervise(place, ours), fds)
-    except OSError as error:
-        warn(b"unable to fork for " + place, error)
-        return 0
 
+    def __init__(self, stopping: bool) -> None:
+        self.loop = Loop()
+        self.signals = Signals(signal.SIGCHLD, *((*STOP, signal.SIGHUP) if stopping else ()))
+        self.loop.hear(self.signals.fileno(), self.hear_signals)
+        self.tree = Tree(self.loop, Room(wide=True))
+        self.watching = False
+        self.stopped = False
+        self.next_look = self.last_look = 0.0
 
-def become_supervise(place: bytes, ours: Command | None) -> int:
-    """In the child: be *ours*, or become a foreign one, for *place*."""
-    folder, name = os.path.split(place)
-    argv = [SUPERVISE, name]
-    try:
-        os.chdir(folder or b".")
-    except OSError as error:
-        say(b"svscan: fatal: unable to switch to %s: %s" % (folder, reason(error)))
-        return TEMPORARY
-    if ours:
-        set_title(argv)
-        return follow(ours, argv)
-    try:
-        execute(argv)
-    except OSError as error:
-        say(b"svscan: fatal: unable to start supervise %s: %s" % (place, reason(error)))
-        return TEMPORARY
+    def watch(self) -> int:
+        """Keep what is in the folder running until we are to stop, or an essential service has ended; the exit code."""
+        while not self.stopped and self.tree.essential is None:
+            if self.next_look <= time.monotonic():
+                self.look()
+            self.loop.wait(self.next_look - time.monotonic())
+        return self.tree.essential or 0
 
+    def shut_down(self) -> None:
+        """Bring everything down."""
+        shutdown = Shutdown(self.tree)
+        while not shutdown.step():
+            self.loop.wait(STEP)
 
-def warn(what: bytes, error: OSError) -> None:
-    """Say what went wrong; svscan goes on."""
-    say(b"svscan: warning: %s: %s" % (what, reason(error)))
+    def look(self) -> None:
+        """Look at the folder."""
+        self.last_look = time.monotonic()
+        self.next_look = self.last_look + INTERVAL
+        self.tree.scan()
+        if not self.watching:
+            self.watching = True
+            self.listen()
+            self.tree.scan()  # for what has come before we listened
+
+    def hear_signals(self) -> None:
+        """Do what the signals that have arrived ask for."""
+        arrived = self.signals.arrived()
+        if self.tree.reap():
+            self.next_look = min(self.next_look, self.last_look + PAUSE)
+        if signal.SIGHUP in arrived:
+            self.next_look = 0.0
+        self.stopped = self.stopped or not arrived.isdisjoint(STOP)
+
+    # -- what happens in the folder ------------------------------------------------------------
+    def listen(self) -> None:
+        """Hear of new services at once, where the kernel has room for that."""
+        from supervise import inotify  # 8 ms, while the first services start
+
+        try:
+            self.folder: Inotify = inotify.Inotify()
+            self.folder.add(b".", inotify.CREATE | inotify.MOVED_TO | inotify.ONLY_FOLDER)
+        except OSError as error:
+            say(b"svscan: warning: unable to watch the directory, so looking every 5 seconds: " + reason(error))
+            return
+        self.loop.hear(self.folder.fileno(), self.hear_folder)
+
+    def hear_folder(self) -> None:
+        """Start the services that have come.
+
+        A link, or a folder that was renamed, is complete when it appears.  A folder that is being made is not: it
+        has to wait for the next look.
+        """
+        for _, mask, name in self.folder.events():
+            if not name:  # there were more events than the kernel keeps
+                self.next_look = 0.0
+            elif mask & MADE_FOLDER != MADE_FOLDER and not name.startswith(b"."):
+                self.tree.add(name)

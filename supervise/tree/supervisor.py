@@ -1,0 +1,158 @@
+"""The process that is the supervise of all services of a svscan.
+
+A process of its own for each service would cost more than a megabyte each.  One process for all of them costs a few
+kilobytes for each, and nothing that anybody sees depends on it: each service has its folder `supervise` with the same
+files, and a supervise that dies is replaced at once by one that goes on with what runs (see `Folder.find_running`).
+
+svscan sends a key, the service's folder below its own, the name for messages, whether the service is to wait, and
+descriptors with the numbers that ./run finds them under.  It is told what `Watch.news` has.  The supervisor outlives
+svscan: it ends when svscan is gone and no service is left.
+"""
+
+from __future__ import annotations
+
+import marshal
+import os
+import socket
+import struct
+
+from supervise.command import say
+from supervise.errors import TEMPORARY, Trouble
+from supervise.program import spawn
+from supervise.title import set_title
+from supervise.tree.watch import LEFT, Watch
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from supervise.room import Room
+
+LARGEST = 65536  # bytes of a message
+NOTE = struct.Struct("<qii")  # a key, what has happened, an exit code
+NAME = b"supervise"
+
+
+class Supervisor:
+    """svscan's side.
+
+    Args:
+        room: for descriptors.
+
+    Raises:
+        OSError: no process can be made now.
+    """
+
+    def __init__(self, room: Room) -> None:
+        self.channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            fd = theirs.fileno()
+            try:
+                self.pid = spawn(lambda: serve(fd, room), {fd: fd})
+            except OSError:
+                self.channel.close()
+                raise
+
+    def fileno(self) -> int:
+        """Readable when there are `news`."""
+        return self.channel.fileno()
+
+    def watch(self, key: int, path: bytes, name: bytes, fds: Mapping[int, int], waiting: bool) -> None:
+        """Have the service in *path* watched; see `Watch.take`.
+
+        Raises:
+            OSError: the supervisor is dead.
+        """
+        message = marshal.dumps((key, path, name, waiting, tuple(fds)))
+        socket.send_fds(self.channel, [message], list(fds.values()), socket.MSG_NOSIGNAL)
+
+    def news(self) -> list[tuple[int, int, int]]:
+        """What has happened since the last call; see `Watch.news`."""
+        found = []
+        try:
+            while note := self.channel.recv(NOTE.size, socket.MSG_DONTWAIT):
+                found.append(NOTE.unpack(note))
+        except (BlockingIOError, ConnectionError):
+            pass
+        return found
+
+    def close(self) -> None:
+        """The supervisor is dead."""
+        self.channel.close()
+
+
+def serve(fd: int, room: Room) -> int:
+    """Be the supervisor, which hears from svscan on *fd*."""
+    return Served(socket.socket(fileno=fd), room).run()
+
+
+class Served:
+    """The supervisor's side."""
+
+    def __init__(self, channel: socket.socket, room: Room) -> None:
+        self.channel: socket.socket | None = channel
+        self.watch = Watch(room)
+        self.folder = os.open(b".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        self.paths: dict[int, bytes] = {}  # by key
+        self.title: list[bytes] = []
+        channel.setblocking(False)
+        self.watch.loop.hear(channel.fileno(), self.listen)
+
+    def run(self) -> int:
+        """Watch until svscan is gone and nothing is left to watch."""
+        while self.channel or self.watch.watched:
+            self.take_title()
+            self.watch.turn()
+            self.tell()
+        return 0
+
+    def take_title(self) -> None:
+        """Be called after all that we watch, as a supervise of one service is called after that."""
+        title = [NAME, *(self.paths[key] for key in self.watch.watched)]
+        if title != self.title:
+            self.title = title
+            set_title(title)
+
+    def listen(self) -> None:
+        """Take the services that svscan sends."""
+        assert self.channel
+        try:
+            while True:
+                message, fds, _, _ = socket.recv_fds(self.channel, LARGEST, 2)
+                if not message:
+                    break
+                self.take(message, fds)
+        except BlockingIOError:
+            return
+        except ConnectionError:
+            pass
+        self.watch.loop.forget(self.channel.fileno())
+        self.channel.close()
+        self.channel = None
+
+    def take(self, message: bytes, fds: list[int]) -> None:
+        """Watch the service that *message* names."""
+        key, path, name, waiting, wanted = marshal.loads(message)
+        if len(fds) != len(wanted):
+            say(b"supervise: warning: %s: no room for its descriptors" % path)
+            self.watch.news.append((key, LEFT, TEMPORARY))
+            return
+        for have in fds:
+            os.set_inheritable(have, False)
+        try:
+            os.fchdir(self.folder)
+            self.paths[key] = path
+            self.watch.take(key, path, name, dict(zip(wanted, fds, strict=True)), waiting)
+        except Exception as error:  # a bug of ours costs the other services nothing
+            what = b"fatal: " + error.line if isinstance(error, Trouble) else b"bug: " + repr(error).encode()
+            say(b"supervise: " + what)
+            self.watch.news.append((key, LEFT, TEMPORARY))
+
+    def tell(self) -> None:
+        """Tell svscan what is new; what it has no room for is told the next time."""
+        try:
+            while self.channel and self.watch.news:
+                self.channel.send(NOTE.pack(*self.watch.news[0]), socket.MSG_NOSIGNAL)
+                del self.watch.news[0]
+        except OSError:
+            pass
