@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import os
 import select
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 BESIDES = 3  # lines of a screen that are no rows
 ENDS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT}
 HELP = "q quit   s sort   / filter   arrows PgUp PgDn scroll"
-UNLIMITED = 10_000  # columns of plain paper
 
 
 def print_plainly(folder: bytes, delay: float, frames: int) -> None:
@@ -35,7 +35,7 @@ def print_plainly(folder: bytes, delay: float, frames: int) -> None:
         found = rows.look()
         if rows.trouble:
             raise Temporary(b"unable to read directory %s: %s" % (folder, rows.trouble.encode()))
-        lines = [line.rstrip() + "\n" for line in paper.table(found, slice(None), UNLIMITED)]
+        lines = [line.rstrip() + "\n" for line in paper.table(found, slice(None))]
         write_all(1, "".join(lines).encode(errors="replace"))
 
 
@@ -43,7 +43,11 @@ def watch(folder: bytes, delay: float, frames: int | None) -> None:
     """Show the table on the terminal until somebody has seen enough."""
     rows, signals = Rows(folder), Signals(*ENDS, signal.SIGTSTP, signal.SIGWINCH)
     with Screen() as screen:
-        Live(rows, screen, signals).run(delay, frames)
+        try:
+            Live(rows, screen, signals).run(delay, frames)
+        except OSError as error:
+            if error.errno != errno.EIO:  # the terminal has hung up
+                raise
 
 
 class Live:
@@ -107,11 +111,11 @@ class Live:
         """The line above the table."""
         folder = harmless(self.rows.folder)
         if self.rows.trouble:
-            return f"{folder}: {self.rows.trouble}"
+            return f"{self.rows.trouble}: {folder}"
         services = [row for row in self.found if not row.log]
         up = sum(row.state.startswith("up") for row in services)
         clock = time.strftime("%H:%M:%S")
-        return f"{folder}   {len(services)} services, {up} up   by {self.view.order}   {clock}"
+        return f"{clock}   {len(services)} services, {up} up   by {self.view.order}   {folder}"
 
     def foot(self, count: int, shown: slice) -> str:
         """The line below it."""

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import io
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from rich.console import JustifyMethod as Side
+
     from supervise.top.rows import Row
 
-WIDEST = 24  # columns of a name
+HEADS = ("NAME", "STATE", "FOR", "RESTARTS", "CPU%", "MEMORY", "LAST LOG LINE")
+FIGURES = {"FOR": 6, "RESTARTS": 8, "CPU%": 5, "MEMORY": 6}  # the widths of columns that cannot be cut
+WIDEST = 24  # of a name
+GAP = 1  # columns of the screen between two of the table
+UNLIMITED = 10_000  # columns where there is no screen
 UNKNOWN = "-"
 
 
@@ -33,40 +40,62 @@ class Paper:
             highlight=False,
         )
 
-    def table(self, rows: list[Row], shown: slice, width: int) -> list[str]:
-        """A head, and a line for each of the *rows* that are *shown*, none wider than *width* columns.
-
-        All rows have a say in the widths of the table's columns, so that scrolling changes none.
-        """
-        table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
-        names = max((Text(row.name).cell_len for row in rows), default=0)
-        table.add_column("NAME", width=max(4, min(names, WIDEST)), no_wrap=True, overflow="crop")
-        table.add_column("STATE", width=max([5, *(len(row.state) for row in rows)]), no_wrap=True)
-        for head, columns in ("FOR", 6), ("RESTARTS", 8), ("CPU%", 5), ("MEMORY", 6):
-            table.add_column(head, width=columns, no_wrap=True, justify="right")
-        table.add_column("LAST LOG LINE", no_wrap=True, overflow="crop")
+    def table(self, rows: list[Row], shown: slice, width: int = UNLIMITED) -> list[str]:
+        """A head, and a line for each of the *rows* that are *shown*, none wider than *width* columns."""
+        table = Table(box=None, padding=(0, GAP, 0, 0), pad_edge=False, header_style="bold")
+        columns = widths(rows, width)
+        for head, columns_wide in columns.items():
+            side: Side = "right" if head in FIGURES else "left"
+            table.add_column(head, width=columns_wide, justify=side, no_wrap=True, overflow="crop")
         for row in rows[shown]:
-            table.add_row(
-                Text(row.name),
-                Text(row.state, row.colour),
-                duration(row.seconds),
-                UNKNOWN if row.restarts is None else str(row.restarts),
-                UNKNOWN if row.cpu is None else f"{row.cpu:.1f}",
-                size(row.memory),
-                Text(row.text),
-            )
+            table.add_row(*cells(row)[: len(columns)])
         return self.write(table, width)
 
     def line(self, text: str, width: int, style: str = "") -> str:
         """One line of *text*, cut at *width* columns."""
-        return self.write(Text(text, style, no_wrap=True, overflow="crop"), width)[0]
+        return self.write(Text(text, style), width)[0]
 
     def write(self, what: Table | Text, width: int) -> list[str]:
         """The lines of *what*, none wider than *width* columns."""
         self.console.size = (width, 1)
         with self.console.capture() as written:
-            self.console.print(what)
+            self.console.print(what, no_wrap=True, overflow="crop")
         return written.get().rstrip("\n").split("\n")
+
+
+def widths(rows: list[Row], width: int) -> dict[str, int]:
+    """The table's columns, as far as they fit into *width* columns of the screen, with the width of each.
+
+    All rows have a say, so that scrolling changes nothing.
+    """
+    wanted = {
+        **dict.fromkeys(HEADS, 0),
+        "NAME": min(WIDEST, max((cell_len(row.name) for row in rows), default=0)),
+        "STATE": max((len(row.state) for row in rows), default=0),
+        "LAST LOG LINE": max((cell_len(row.text) for row in rows), default=0),
+        **FIGURES,
+    }
+    found: dict[str, int] = {}
+    left = width
+    for head, most in wanted.items():
+        if left < (most if head in FIGURES else 1):
+            break
+        found[head] = min(left, max(most, len(head)))
+        left -= found[head] + GAP
+    return found
+
+
+def cells(row: Row) -> list[Text]:
+    """What stands in each column of *row*."""
+    return [
+        Text(row.name),
+        Text(row.state, row.colour),
+        Text(duration(row.seconds)),
+        Text(UNKNOWN if row.restarts is None else str(row.restarts)),
+        Text(UNKNOWN if row.cpu is None else f"{row.cpu:.1f}"),
+        Text(size(row.memory)),
+        Text(row.text),
+    ]
 
 
 def duration(seconds: int | None) -> str:

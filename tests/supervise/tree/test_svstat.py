@@ -266,6 +266,7 @@ def test_a_service_without_supervise_and_one_that_cannot_be_read(tree: Tree) -> 
     ):
         assert (found["state"], found["error"], found["pid"]) == ("unsupervised", error, None)
     damaged = watched(tree, "damaged")
+    up(damaged)
     (damaged / "supervise" / "status").write_bytes(b"?")
     found = objects(damaged)[0]
     assert (found["state"], found["error"]) == (None, "unable to read supervise/status: bad format")
