@@ -53,7 +53,7 @@ class State:
     @classmethod
     def parse(cls, content: bytes) -> State:
         """The state in *content*; what is no pair of word and value is skipped."""
-        pairs = (line.split(b" ", 1) for line in content.splitlines())
+        pairs = (line.split(b" ", 1) for line in content.split(b"\n"))
         return cls({pair[0]: pair[1] for pair in pairs if len(pair) == 2})
 
     def __bytes__(self) -> bytes:
