@@ -18,7 +18,6 @@ import os
 import re
 import signal
 import smtplib
-import statistics
 import subprocess
 import tempfile
 import time
@@ -26,6 +25,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from systems import RECIPIENT, CQmail, Postfix, Pyqmail, System, free_port, until
+from tables import spread
 
 FORKS = ("fork", "vfork", "clone", "clone3")
 SYNCS = ("fsync", "fdatasync", "sync", "syncfs")
@@ -151,10 +151,6 @@ def show(workload: str, systems: list[str], runs: list[dict[str, dict[str, float
         cells = [spread([run[system][name] for run in runs]) for name in names]
         ratios = [run[system]["delivered/s"] / run[systems[0]]["delivered/s"] for run in runs]
         print(f"| {system} | " + " | ".join(cells) + f" | {spread(ratios)} |")
-
-
-def spread(values: list[float]) -> str:
-    return f"{statistics.median(values):.3g} [{min(values):.3g}..{max(values):.3g}]"
 
 
 def main() -> None:

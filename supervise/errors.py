@@ -31,7 +31,7 @@ WORDS = {
     errno.ENFILE: b"system cannot open more files",
     errno.EMFILE: b"process cannot open more files",
     errno.ETXTBSY: b"text busy",
-    errno.EFBIG: b"file too large",
+    errno.EFBIG: b"file too big",
     errno.ENOSPC: b"out of disk space",
     errno.ESPIPE: b"unseekable descriptor",
     errno.EROFS: b"read-only file system",
@@ -57,11 +57,33 @@ WORDS = {
     errno.EINPROGRESS: b"operation in progress",
     errno.ENOBUFS: b"out of buffer space",
     errno.ENOTCONN: b"not connected",
+    errno.ENXIO: b"device not configured",
+    errno.ENOTBLK: b"not a block device",
+    errno.EBUSY: b"device busy",
+    errno.ENODEV: b"device does not support operation",
+    errno.ENOTTY: b"not a tty",
+    errno.EDOM: b"input out of range",
+    errno.ERANGE: b"output out of range",
+    errno.EDEADLK: b"operation would cause deadlock",
+    errno.ENOSYS: b"system call not available",
+    errno.ENOSTR: b"not a stream device",
+    errno.ENOSR: b"out of stream resources",
+    errno.ENONET: b"machine not on network",
+    errno.EREMOTE: b"too many levels of remote in path",
+    errno.ENOLINK: b"link severed",
+    errno.ECOMM: b"communication error",
+    errno.EBADMSG: b"bad message type",
+    errno.EPROTOTYPE: b"incorrect protocol type",
+    errno.ENETRESET: b"network reset",
+    errno.EISCONN: b"already connected",
+    errno.ESHUTDOWN: b"socket shut down",
+    errno.ETOOMANYREFS: b"too many references",
+    errno.ESTALE: b"stale NFS file handle",
 }
 
 
 def reason(error: OSError) -> bytes:
-    """What the system says of *error*, in the words of the originals."""
+    """What the system says of *error*, in the words of the originals where they have any."""
     return WORDS.get(error.errno or 0) or (error.strerror or "unknown error").lower().encode()
 
 

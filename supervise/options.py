@@ -1,4 +1,7 @@
-"""Options as the originals read them: letters, some with a value, up to the first other word."""
+"""Options as the originals read them: letters, some with a value, up to the first other word.
+
+Commands that the originals never had take long words too, and options anywhere (`anywhere`).
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from supervise.errors import Usage
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from supervise.command import Argv
 
@@ -47,26 +50,79 @@ def each(name: bytes, rest: Argv, letters: bytes) -> Iterator[tuple[bytes, bytes
     Raises:
         Usage: as `options` does.
     """
-    while rest and len(rest[0]) > 1 and rest[0].startswith(b"-"):
+    while rest and is_option(rest[0]):
         word = rest.pop(0)
         if word.startswith(b"--"):
             break
-        at = 1
-        while at < len(word):
-            letter = word[at : at + 1]
-            at += 1
-            where = letters.find(letter)
-            if letter == b":" or where < 0:
-                say(b"%s: illegal option -- %s" % (name, letter))
-                raise Usage
-            value = b""
-            if letters[where + 1 : where + 2] == b":":
-                optional = letters[where + 2 : where + 3] == b":"
-                if at < len(word) or optional:
-                    value, at = word[at:], len(word)
-                elif rest:
-                    value = rest.pop(0)
-                else:
-                    say(b"%s: option requires an argument -- %s" % (name, letter))
-                    raise Usage
-            yield letter, value
+        yield from spelled(name, word, rest, letters)
+
+
+def anywhere(argv: Argv, letters: bytes, words: Mapping[bytes, bytes]) -> tuple[list[tuple[bytes, bytes]], Argv]:
+    """As `options`, of a command that knows long words, and where options may stand behind other words.
+
+    The word `--` ends the options and is dropped.
+
+    Args:
+        letters: as for `options`.
+        words: long words (`since` for `--since`), and what is returned as letter for each; if there is a
+            value, with a colon behind. The value is the next word, or stands behind `=` in the same.
+    """
+    name, rest = os.path.basename(argv[0]), argv[1:]
+    found: list[tuple[bytes, bytes]] = []
+    others: Argv = []
+    while rest:
+        word = rest.pop(0)
+        if word == b"--":
+            return found, others + rest
+        if not is_option(word):
+            others.append(word)
+        elif word.startswith(b"--"):
+            found.append(long(name, word, rest, words))
+        else:
+            found += spelled(name, word, rest, letters)
+    return found, others
+
+
+def is_option(word: bytes) -> bool:
+    """Whether *word* is options and not something else; a lone hyphen is not."""
+    return len(word) > 1 and word.startswith(b"-")
+
+
+def long(name: bytes, word: bytes, rest: Argv, words: Mapping[bytes, bytes]) -> tuple[bytes, bytes]:
+    """The letter that the long *word* stands for, and its value, which may be the first of *rest*."""
+    said, equals, value = word.partition(b"=")
+    letter = words.get(said[2:])
+    if letter is None or (equals and not letter.endswith(b":")):
+        say(b"%s: illegal option -- %s" % (name, word[2:]))
+        raise Usage
+    if letter.endswith(b":") and not equals:
+        value = argument(name, said[2:], rest)
+    return letter.rstrip(b":"), value
+
+
+def argument(name: bytes, option: bytes, rest: Argv) -> bytes:
+    """The value of *option*: the first of *rest*, which is taken off."""
+    if not rest:
+        say(b"%s: option requires an argument -- %s" % (name, option))
+        raise Usage
+    return rest.pop(0)
+
+
+def spelled(name: bytes, word: bytes, rest: Argv, letters: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """The options that *word* spells; a value that is not in it is taken off *rest*."""
+    at = 1
+    while at < len(word):
+        letter = word[at : at + 1]
+        at += 1
+        where = letters.find(letter)
+        if letter == b":" or where < 0:
+            say(b"%s: illegal option -- %s" % (name, letter))
+            raise Usage
+        value = b""
+        if letters[where + 1 : where + 2] == b":":
+            optional = letters[where + 2 : where + 3] == b":"
+            if at < len(word) or optional:
+                value, at = word[at:], len(word)
+            else:
+                value = argument(name, letter, rest)
+        yield letter, value

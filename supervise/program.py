@@ -33,7 +33,8 @@ COERCED = (b"C.UTF-8", b"C.utf8", b"UTF-8")  # what the interpreter makes of the
 # Every signal that can be handled.  What `signal` puts around its C half turns each number into an enum and back,
 # which costs a forked child or a worker more than all else it does with signals, and 0.3 MB of shared memory.
 SIGNALS = tuple(int(number) for number in signal.valid_signals() if number not in (signal.SIGKILL, signal.SIGSTOP))
-MISSING = (errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.EISDIR)
+# Errors after which the next place is looked at; any other ends the search, as it always did.
+MISSING = (errno.ENOENT, errno.EACCES, errno.EPERM, errno.EISDIR)
 
 
 def candidates(name: bytes, path: bytes | None = None) -> list[bytes]:
@@ -62,8 +63,8 @@ def locate(name: bytes, path: bytes | None = None) -> tuple[str, str] | None:
         try:
             fd = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
         except OSError as error:
-            if error.errno == errno.EACCES and os.access(file, os.X_OK):
-                return None  # a program that may be run but not read
+            if error.errno not in MISSING or (error.errno == errno.EACCES and os.access(file, os.X_OK)):
+                return None  # exec would go no further, or it is a program that may be run but not read
             continue
         try:
             runnable = os.fstat(fd).st_mode & 0o111
@@ -138,29 +139,35 @@ def take_name(program: bytes) -> None:
 
 
 def execute(argv: Argv, path: bytes | None = None) -> NoReturn:
-    """Exec *argv*; returns never.
+    """Exec *argv* with the environment as it is, entries included that no variable can have; returns never.
 
     Raises:
         OSError: it cannot be run; of several places, the first real obstacle counts.
     """
     obstacle = FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+    words = [
+        argv[0] or b".",
+        *argv[1:],
+    ]  # an empty name means the folders of PATH, and the interpreter takes no empty word
     for file in candidates(argv[0], path):
         try:
-            os.execve(file, argv, os.environb)
+            os.execv(file, words)
         except OSError as error:
             if error.errno not in MISSING:
                 raise
             if error.errno != errno.ENOENT:
                 obstacle = error  # type: ignore[assignment]  # any OSError will do
-        except ValueError:  # a NUL in an argument or in the environment: nothing that exec could carry
+        except ValueError:  # a NUL in an argument: nothing that exec could carry
             raise OSError(errno.EINVAL, os.strerror(errno.EINVAL)) from None
     raise obstacle
 
 
 def console(command: Command) -> int:
     """Serve a console script: undo what the interpreter did to signals and the environment, and run."""
-    for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT):
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):
         signal.signal(number, signal.SIG_DFL)
+    if callable(signal.getsignal(signal.SIGINT)):  # else it is ignored, as a shell does for what runs in the background
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
     original_locale()
     os._exit(follow(command, [os.fsencode(os.path.basename(sys.argv[0])), *map(os.fsencode, sys.argv[1:])]))
 
@@ -244,6 +251,22 @@ class Held:
     def close(self) -> None:
         os.close(self.reading)
         os.close(self.writing)
+
+
+def handed_on() -> list[int]:
+    """The descriptors that exec would hand on."""
+    try:
+        open_now = [int(name) for name in os.listdir("/proc/self/fd")]
+    except OSError:  # no /proc
+        open_now = [0, 1, 2]
+    inheritable = []
+    for fd in open_now:
+        try:
+            if os.get_inheritable(fd):
+                inheritable.append(fd)
+        except OSError:  # closed, or what the list was read from
+            pass
+    return inheritable
 
 
 def arrange(fds: Mapping[int, int]) -> None:

@@ -14,14 +14,20 @@ Exit status:
     0    end of input
     111  input cannot be read, or output cannot be written
 
-See also: tai64n, multilog
+See also: tai64n, multilog, svlog
 """
+
+from __future__ import annotations
 
 import time
 
 from supervise.command import Argv, command
 from supervise.log.tai64n import read, write
 from supervise.stamp import EPOCH
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 DIGITS = b"0123456789abcdef"
 SIGN = 1 << 63  # seconds from here up are before 1970
@@ -46,10 +52,16 @@ def main(argv: Argv) -> int:
 
 
 class Dates:
-    """Dates of labels; those of one second are one look-up."""
+    """Dates of labels; those of one second are one look-up.
 
-    def __init__(self) -> None:
+    Args:
+        clock: seconds since 1970 -> the calendar's fields; that of the local time zone by default.
+    """
+
+    def __init__(self, clock: Callable[[int], time.struct_time] = time.localtime) -> None:
+        self.clock = clock
         self.seconds, self.date = -1, b""
+        self.offset = 0  # seconds that the date is ahead of UTC
 
     def replaced(self, line: bytes) -> bytes:
         """*line* with a date instead of its label; as it is if it has none or the calendar does not reach there."""
@@ -58,10 +70,16 @@ class Dates:
         rest = line[1:].lstrip(DIGITS)
         digits = line[1 : len(line) - len(rest)]
         seconds, nanoseconds = divmod(int(digits[-24:] or b"0", 16), 1 << 32)
+        date = self.of(seconds)
+        return line if date is None else b"%b.%09d%b" % (date, nanoseconds, rest)
+
+    def of(self, seconds: int) -> bytes | None:
+        """Date and time, `1999-08-23 21:03:43`, of a label's *seconds*; None if the calendar does not reach there."""
         if seconds != self.seconds:
             try:
-                date = time.localtime((seconds - EPOCH + SIGN) % (1 << 64) - SIGN)
+                date = self.clock((seconds - EPOCH + SIGN) % (1 << 64) - SIGN)
             except (OverflowError, OSError, ValueError):
-                return line
+                return None
             self.seconds, self.date = seconds, b"%d-%02d-%02d %02d:%02d:%02d" % date[:6]
-        return b"%b.%09d%b" % (self.date, nanoseconds, rest)
+            self.offset = date.tm_gmtoff
+        return self.date

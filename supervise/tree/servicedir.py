@@ -1,4 +1,4 @@
-"""A service directory: what it holds, and how others reach the supervise that watches it.
+"""A service directory: what it holds, how others reach the supervise that watches it, and where services are.
 
     NAME/run                 the program; supervise runs `./run` in NAME
     NAME/down                when it is there, the service is not started by itself
@@ -20,6 +20,8 @@ The record `status`:
     bytes 12-15  the number of its process, low byte first; 0 when it is down
     byte 16      1 while it is paused, else 0
     byte 17      what is wanted: `u` up, `d` down, NUL no more than it was told (once)
+
+Where services are, `scanned` knows, for commands that are not told.
 """
 
 from __future__ import annotations
@@ -45,6 +47,7 @@ NOTIFICATIONS = b"supervise/notifications"
 UP, DOWN, ONCE = b"u", b"d", b"\0"  # what is wanted
 SIZE = 18  # of the record; readers ignore what a newer supervise puts behind it
 NOT_RUNNING = b"supervise not running"
+USUAL = (b"/service", b"/etc/service", b"/var/qmail/service")  # where svscan is told to look
 
 
 class Status:
@@ -90,3 +93,33 @@ def open_writer(fifo: bytes) -> int | None:
         if error.errno == errno.ENXIO:
             return None
         raise
+
+
+def scanned() -> bytes | None:
+    """The folder that svscan watches: what `SVDIR` says; else `service` in `QMAILHOME`; else one of the usual places.
+
+    Returns:
+        None: there is no such folder. What `SVDIR` says is not looked at.
+    """
+    named = os.environb.get(b"SVDIR")
+    if named:
+        return named
+    home = os.environb.get(b"QMAILHOME")
+    places = (home + b"/service",) if home else USUAL
+    return next((place for place in places if os.path.isdir(place)), None)
+
+
+def services(folder: bytes) -> list[bytes]:
+    """The services that svscan would start in *folder*, by name: NAME, and NAME/log behind it if there is one.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with os.scandir(folder) as entries:
+        names = sorted(each.name for each in entries if not each.name.startswith(b".") and each.is_dir())
+    found = []
+    for name in names:
+        found.append(name)
+        if os.path.exists(b"%s/%s/log" % (folder, name)):
+            found.append(name + b"/log")
+    return found

@@ -1,9 +1,10 @@
 """svc - control services
 
-Usage: svc [ -udopchaitkx ] dir ...
+Usage: svc [ -udopchaitkx ] [ -w STATE ] [ -T MILLISECONDS ] dir ...
 
 svc hands the commands that its options stand for, each once, in the order given, to the
-supervise of each service directory.
+supervise of each service directory.  With -w it then waits until all these services are in
+a state.
 
 Options:
     -u   up: start the service; when it ends, start it again
@@ -17,14 +18,32 @@ Options:
     -t   send TERM
     -k   send KILL
     -x   exit: supervise ends when the service is down
+    -wu  wait until ./run is running
+    -wU  wait until ./run is running and ready.  A service with the file notification-fd is
+         ready when it has said so, any other when it is up
+    -wd  wait until ./run is not running
+    -wD  wait until ./run is not running, nothing that it started is left to be ended, and
+         ./finish is over
+    -wr  wait until ./run has been started after svc, and is running
+    -wR  wait until ./run has been started after svc, and is running and ready
+    -T N with -w: wait N milliseconds at most; 0, the default, sets no limit
+
+Waiting takes no time of the processor.  A supervise that is not there, or dies meanwhile,
+has six seconds to come back, which is what svscan needs at most.  Once it is gone for good,
+a service can still be found down.
 
 Exit status:
     100  wrong usage; nothing has been done
-    111  the current folder cannot be opened
+    99   the services have not got there in time; each that has not is named on descriptor 2
+         with the state that it is in
+    111  the current folder cannot be opened; or, with -w, a service cannot get there, for its
+         supervise is gone or its folder cannot be read
     0    otherwise; a service that cannot be controlled is named on descriptor 2
 
 See also: supervise, svstat
 """
+
+from __future__ import annotations
 
 import os
 import signal
@@ -35,17 +54,55 @@ from supervise.fd import write_all
 from supervise.options import options
 from supervise.tree.servicedir import CONTROL, NOT_RUNNING, open_writer
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from supervise.tree.waiting import Waiting
+
 OPTIONS = b"svc options: u up, d down, o once, x exit, p pause, c continue, h hup, a alarm, i interrupt, t term, k kill"
+STATES = b"uUdDrR"  # to wait for
 
 
-@command(b"svc", b"[ -udopchaitkx ] dir ...")
+@command(b"svc", b"[ -udopchaitkx ] [ -w STATE ] [ -T MILLISECONDS ] dir ...")
 def main(argv: Argv) -> int:
     try:
-        found, folders = options(argv, b"udopchaitkx")
+        found, folders = options(argv, b"udopchaitkxw:T:")
+        state, limit = waiting_for(found)
     except Usage:
         say(OPTIONS)
         return PERMANENT
-    commands = b"".join(dict(found))  # a dictionary keeps the first of each, in order
+    commands = b"".join(letter for letter in dict(found) if letter not in b"wT")
+    services = watch(folders, state) if state else None
+    if commands or not services:
+        tell(folders, commands)
+    return services.wait(limit) if services else 0
+
+
+def waiting_for(found: list[tuple[bytes, bytes]]) -> tuple[bytes, float | None]:
+    """The state to wait for, if any, and the limit in seconds, if any.
+
+    Raises:
+        Usage: a value makes no sense; which one has been said.
+    """
+    values = dict(found)
+    state, limit = values.get(b"w", b""), values.get(b"T", b"0")
+    if b"w" in values and (len(state) != 1 or state not in STATES):
+        say(b"svc: illegal state to wait for -- " + state)
+        raise Usage
+    if not limit.isdigit() or len(limit) > 9:
+        say(b"svc: illegal number of milliseconds -- " + limit)
+        raise Usage
+    return state, int(limit) / 1000 or None
+
+
+def watch(folders: list[bytes], state: bytes) -> Waiting:
+    """Have an eye on the services from now on."""
+    from supervise.tree.waiting import GOALS, Waiting
+
+    return Waiting(folders, GOALS[state])
+
+
+def tell(folders: list[bytes], commands: bytes) -> None:
+    """Write *commands* to the supervise of each of *folders*."""
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)  # a supervise may end while we write
     here = os.open(b".", os.O_PATH | os.O_DIRECTORY)
     for folder in folders:
@@ -54,7 +111,6 @@ def main(argv: Argv) -> int:
         except Temporary as trouble:
             say(b"svc: warning: " + trouble.line)
         os.fchdir(here)
-    return 0
 
 
 def control(folder: bytes, commands: bytes) -> None:

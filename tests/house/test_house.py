@@ -137,7 +137,8 @@ def test_every_command_has_a_manual_page_in_its_docstring(name: str) -> None:
 @pytest.mark.parametrize("name", sorted(commands()))
 def test_commands_import_little(name: str) -> None:
     """A command that users or .qmail files start imports nothing slow before it knows that it needs it."""
-    slow = "typing dataclasses logging argparse subprocess ssl dns asyncio email importlib.metadata cdblib psutil"
+    slow = "typing dataclasses logging argparse subprocess ssl dns asyncio email importlib.metadata cdblib psutil rich"
+    slow += " json ctypes inotify_simple"
     daemons = (
         "qmail-setup qmail-queued qmail-send qmail-lspawn qmail-rspawn qmail-start tcpserver svscan supervise pyqmail"
     )

@@ -69,6 +69,13 @@ def test_a_folder_of_that_name_hides_nothing(tmp_path: Path, monkeypatch: pytest
     assert find(b"softlimit") is not None
 
 
+def test_the_search_ends_where_exec_would_end_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("PATH", f"{tmp_path}/file:{BIN}")
+    assert find(b"softlimit") is None
+    assert obstacle([b"softlimit"], os.fsencode(f"{tmp_path}/file:{BIN}")) == "NotADirectoryError"
+
+
 def test_what_is_not_there_and_what_is_not_ours_is_not_found() -> None:
     assert find(b"no-such-program") is None
     assert find(b"sh") is None
@@ -145,6 +152,16 @@ def test_a_program_that_may_not_be_run_does_not_hide_the_next(tmp_path: Path) ->
     assert output_of(lambda: execute([b"prog"], path)) == (0, b"b\n")
 
 
+def test_an_empty_name_is_a_folder_that_nobody_can_run() -> None:
+    assert obstacle([b"", b"x"], b"/nowhere:/bin") == "PermissionError"
+    assert obstacle([b""], b"/nowhere") == "FileNotFoundError"
+
+
+def test_what_is_no_variable_stays_in_the_environment() -> None:
+    done = run("env", "-i", "=strange", "A=1", BIN / "setlock", "/dev/null", "/usr/bin/env")
+    assert sorted(done.out.splitlines()) == [b"=strange", b"A=1"]
+
+
 def test_a_nul_in_an_argument_is_an_ordinary_error() -> None:
     assert obstacle([b"echo", b"a\0b"], b"/bin") == "OSError"
 
@@ -193,6 +210,13 @@ def test_a_child_has_default_signals() -> None:
     masks = {line.split()[0]: int(line.split()[1], 16) for line in heard.splitlines() if re.match(rb"Sig[BCI]", line)}
     assert (code, masks[b"SigBlk:"], masks[b"SigCgt:"]) == (0, 0, 0)
     assert not masks[b"SigIgn:"] & (1 << signal.SIGPIPE - 1 | 1 << signal.SIGXFSZ - 1)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_an_ignored_signal_stays_ignored(number: signal.Signals) -> None:
+    name = number.name.removeprefix("SIG")
+    done = run("sh", "-c", f"trap '' {name}; exec setlock /dev/null sh -c 'kill -{name} $$; echo alive'")
+    assert done == (0, b"alive\n", b"")
 
 
 def test_what_fails_in_a_child_stays_there(capfd: pytest.CaptureFixture[str]) -> None:

@@ -93,7 +93,7 @@ def test_a_message_that_does_not_fit_is_cut_off_again(tmp_path: Path) -> None:
             resource.setrlimit(resource.RLIMIT_FSIZE, (70_000, 70_000))
             mbox.deliver(bytes(box), HEAD, message)
         except Temporary as trouble:
-            os._exit(7 if trouble.line == b"Unable to write %s: file too large. (#4.3.0)" % bytes(box) else 8)
+            os._exit(7 if trouble.line == b"Unable to write %s: file too big. (#4.3.0)" % bytes(box) else 8)
         finally:
             os._exit(9)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7

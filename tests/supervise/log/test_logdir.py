@@ -242,7 +242,7 @@ def test_a_full_disk_is_waited_for_and_nothing_is_lost(
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     ended(log)
     assert (tmp_path / "log/current").read_bytes() == TEXT
-    line = "multilog: warning: unable to write to ./log/current, pausing: file too large\n"
+    line = "multilog: warning: unable to write to ./log/current, pausing: file too big\n"
     assert capfd.readouterr().err == line * 2
     assert pauses == [5, 5]
 

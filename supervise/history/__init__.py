@@ -1,0 +1,1 @@
+"""Logs, read: svlog and what it knows of the directories that multilog writes."""

@@ -1,0 +1,91 @@
+"""The benchmarks of the log programs and of service trees: they run, believe no wrong output, and leave nothing."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+from until import until
+
+BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
+
+
+def start(scratch: Path, command: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, *command.split()],
+        cwd=BENCHMARKS,
+        env={**os.environ, "TMPDIR": str(scratch)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def rows(table: str) -> dict[str, list[str]]:
+    """The cells of each line of a table, by the first."""
+    lines = [re.findall(r"[^|]+(?= \|)", line) for line in table.splitlines()]
+    return {cells[0].strip(): [cell.strip() for cell in cells[1:]] for cells in lines if cells}
+
+
+def living_in(folder: Path) -> list[int]:
+    """The processes whose working directory is below *folder*, even if that is gone."""
+    return [each.pid for each in psutil.process_iter(["cwd"]) if (each.info["cwd"] or "").startswith(f"{folder}/")]
+
+
+def test_the_log_programs_are_measured(tmp_path: Path) -> None:
+    benchmark = start(tmp_path, "logs.py --megabytes 1 --rounds 1 --only daemontools pyqmail")
+    out, err = benchmark.communicate(timeout=60)
+    assert (benchmark.returncode, err) == (0, "")
+    for table in out.strip().split("\n\n"):
+        heading, _, *works = rows(table).values()
+        ours = heading.index("pyqmail")
+        assert len(works) == 6
+        assert all(float(row[ours]) > 0 for row in works)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("spoil", ["loses", "doubles", "does not stamp"])
+def test_a_log_that_is_not_as_it_should_be_does_not_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spoil: str
+) -> None:
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    logs = importlib.import_module("logs")
+    given = logs.Input(tmp_path, 0.12)
+    main = tmp_path / "main"
+    main.mkdir()
+    lines = [b"@4000000065000000075bcd15 " + line for line in given.lines.read_bytes().splitlines(keepends=True)]
+    (main / "current").write_bytes(b"".join(lines))
+    logs.check_logs("multilog", main, given.lines, 10)
+    lines[500:501] = {"loses": [], "doubles": [lines[500]] * 2, "does not stamp": [lines[500][26:]]}[spoil]
+    (main / "current").write_bytes(b"".join(lines))
+    with pytest.raises(SystemExit, match="current has other lines"):
+        logs.check_logs("multilog", main, given.lines, 10)
+
+
+def test_service_trees_are_measured(tmp_path: Path) -> None:
+    words = "--services 2 --rounds 1 --seconds 0 --kills 1 --only daemontools pyqmail"
+    benchmark = start(tmp_path, "services.py --logs " + words)
+    out, err = benchmark.communicate(timeout=60)
+    assert (benchmark.returncode, err) == (0, "")
+    table = rows(out)
+    ours = table["2 services, each with a log"].index("pyqmail")
+    assert table["processes"][ours] == "7"
+    assert all(float(cells[ours]) > 0 for name, cells in table.items() if name.startswith(("all", "CPU to", "restart")))
+    assert not list(tmp_path.iterdir()) and not living_in(tmp_path)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_benchmark_that_is_interrupted_leaves_nothing(tmp_path: Path, number: signal.Signals) -> None:
+    benchmark = start(tmp_path, "services.py --services 2 --only pyqmail")
+    until(lambda: len(living_in(tmp_path)) >= 5)
+    benchmark.send_signal(number)
+    assert benchmark.communicate(timeout=60) == ("", "")
+    assert benchmark.returncode == 1
+    assert not list(tmp_path.iterdir()) and not living_in(tmp_path)
