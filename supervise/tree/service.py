@@ -137,7 +137,7 @@ class Service:
             alive: ./run or ./finish, whichever it left, is still there.
         """
         want = self.status.want
-        before = found.status or self.status
+        before = found.status
         self.status = Status(before.since, before.pid, before.paused, want)
         self.starts, self.ended = found.number(b"starts"), found.ended
         self.leaving = b"leaving" in found.lines

@@ -53,7 +53,7 @@ class State:
     @classmethod
     def parse(cls, content: bytes) -> State:
         """The state in *content*; what is no pair of word and value is skipped."""
-        pairs = (line.split(b" ", 1) for line in content.splitlines())
+        pairs = (line.split(b" ", 1) for line in content.split(b"\n"))
         return cls({pair[0]: pair[1] for pair in pairs if len(pair) == 2})
 
     def __bytes__(self) -> bytes:
@@ -75,10 +75,16 @@ class State:
         return next((want for want, word in WANTED.items() if word == self.lines.get(b"want")), UP)
 
     @property
-    def status(self) -> Status | None:
-        """The record that says the same in short; None: this is no state."""
+    def status(self) -> Status:
+        """The record that says the same in short.
+
+        Raises:
+            ValueError: this is no state.
+        """
         since = self.moment(b"since")
-        return None if since is None else Status(since, self.number(b"pid"), b"paused" in self.lines, self.want)
+        if since is None:
+            raise ValueError
+        return Status(since, self.number(b"pid"), b"paused" in self.lines, self.want)
 
     @property
     def ready(self) -> bool:
@@ -142,8 +148,11 @@ def left(record: bytes, content: bytes) -> State | None:
         None: nothing; the last supervise has ended with its service, wrote no state, or the machine has booted since.
     """
     found = State.parse(content)
-    boot, status = this_boot(), found.status
-    if boot is None or found.watched.partition(b" ")[0] != boot or status is None:
+    if not found.watched or found.watched.partition(b" ")[0] != this_boot():
+        return None
+    try:
+        status = found.status
+    except ValueError:  # damaged
         return None
     try:
         told = Status.parse(record)
