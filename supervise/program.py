@@ -217,6 +217,28 @@ def spawn(
         os._exit(code)
 
 
+def launch(argv: Argv, fds: Mapping[int, int], opened: Mapping[int, bytes]) -> int:
+    """Start the foreign program *argv* as a child that shares our memory until it is there; its pid.
+
+    That spares a copy of this process, and of all that it writes to before the next one.  The child gets those of our
+    descriptors that are inherited, and default signals.
+
+    Args:
+        argv: the file, as exec would take it, and its arguments.
+        fds: which of our descriptors the child finds under which number, all of them above these numbers.
+        opened: files that the child finds open for reading and appending, by descriptor.
+
+    Raises:
+        OSError: no process can be made (EAGAIN, ENOMEM), or the program cannot be run.
+        ValueError: the environment has entries that only exec can hand on.
+    """
+    actions: list[tuple[int, int, int] | tuple[int, int, bytes, int, int]] = []
+    actions += [(os.POSIX_SPAWN_DUP2, have, want) for want, have in fds.items()]
+    actions += [(os.POSIX_SPAWN_OPEN, fd, file, os.O_RDWR | os.O_APPEND, 0) for fd, file in opened.items()]
+    ignored = [signal.SIGPIPE, signal.SIGXFSZ]
+    return os.posix_spawn(argv[0], argv, os.environb, file_actions=actions, setsigdef=ignored)
+
+
 class Held:
     """A child that does *work* when it is let go.  It ends, and has done nothing, when we are gone before that.
 

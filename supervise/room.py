@@ -20,6 +20,13 @@ class Room:
         self.wide = (max(soft, min(hard, ENOUGH)), hard) if wide else self.given
         self.set(self.wide)
 
+    def __enter__(self) -> None:
+        """Have no more than we were given, until the block ends, for a child that is started in it."""
+        self.set(self.given)
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        self.set(self.wide)
+
     def leave(self) -> None:
         """In a child: have the limit that it would have without us."""
         self.set(self.given)

@@ -3,9 +3,10 @@
 This is the `World` of `supervise.tree.service`: the locks and FIFOs, ./run and ./finish, and the two
 files that tell everybody how the service is.
 
-A process is started in two steps.  The child waits until `state` has its number on disk; if we are killed
-before that, it ends and has done nothing.  So the next supervise always finds what is there, and it is no child
-of that one: a descriptor of the process (pidfd) tells its end, and its exit code stays unknown.
+The next supervise always finds what is there.  Either svscan has a mark of what is being started (`mark`).  Or a
+process is started in two steps: the child waits until `state` has its number on disk; if we are killed before that,
+it ends and has done nothing.  What the next one finds is no child of its own: a descriptor of the process (pidfd)
+tells its end, and its exit code stays unknown.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from supervise import stamp
 from supervise.command import say
 from supervise.errors import TEMPORARY, Temporary, reason
 from supervise.files import lock, publish, slurp
-from supervise.program import Held, execute
+from supervise.program import Held, execute, launch
 from supervise.tree import servicedir, settings, state
 from supervise.tree.processtree import tree_of
 from supervise.tree.readiness import Readiness, is_said, new_file
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from supervise.command import Argv
     from supervise.loop import Loop
     from supervise.room import Room
+    from supervise.tree.mark import Mark
     from supervise.tree.processtree import ControlGroup, Orphans
     from supervise.tree.service import Service
     from supervise.tree.settings import Settings
@@ -42,6 +44,8 @@ if TYPE_CHECKING:
 
 NEEDS_ROOM = (errno.EAGAIN, errno.ENOMEM)
 MOST = 64  # command bytes taken at a time
+
+KEPT = [b"want", b"ended", b"leaving", b"watched"]  # of a state, when the service has been started since
 
 COMMANDS, NOTIFIED, ENDED, TREE = range(4)  # what a folder tells: see Folder
 
@@ -53,12 +57,13 @@ class Surroundings:
         loop: what waits for their descriptors.
         room: for descriptors.
         alone: there is one service only.
+        mark: where to note, for svscan, what is being started; without it, who is started is held until it is on disk.
 
     `readiness` hears them; `watcher` tells whose child watches them, as `state.identity` does.
     """
 
-    def __init__(self, loop: Loop, room: Room, alone: bool) -> None:
-        self.loop, self.room, self.alone = loop, room, alone
+    def __init__(self, loop: Loop, room: Room, alone: bool, mark: Mark | None) -> None:
+        self.loop, self.room, self.alone, self.mark = loop, room, alone, mark
         self.readiness = Readiness(loop)
         self.watcher = state.identity(os.getppid())
 
@@ -72,6 +77,7 @@ class Folder:
         path: the directory.
         name: what it is called in messages.
         around: what it shares with others.
+        key: its number there.
         fds: what ./run gets instead of descriptors 0, 1 and 2 of ours; they become the folder's.
 
     Attributes:
@@ -82,8 +88,10 @@ class Folder:
         Temporary: the text says what cannot be done.
     """
 
-    def __init__(self, path: bytes, name: bytes, around: Surroundings, fds: Mapping[int, int] | None = None) -> None:
-        self.name, self.around, self.fds = name, around, dict(fds or {})
+    def __init__(
+        self, path: bytes, name: bytes, around: Surroundings, key: int, fds: Mapping[int, int] | None = None
+    ) -> None:
+        self.name, self.around, self.key, self.fds = name, around, key, dict(fds or {})
         self.loop = around.loop
         self.tell: Callable[[int], None] = lambda what: None
         self.notification_fd: int | None = None  # that on which ./run says that it is ready, if we can hear it
@@ -158,12 +166,18 @@ class Folder:
             return b""
 
     # -- what a supervise before us has left -------------------------------------------------
-    def find_left(self) -> State | None:
-        """What a supervise that was killed has left; its processes are ours from now on."""
+    def find_left(self, orphan: int) -> State | None:
+        """What a supervise that was killed has left; its processes are ours from now on.
+
+        Args:
+            orphan: the ./run that it had started and not announced, or 0.
+        """
         try:
             found = state.left(slurp(servicedir.STATUS) or b"", slurp(servicedir.STATE) or b"")
         except OSError:
-            return None
+            found = None
+        if orphan:
+            found = self.started(orphan, found)
         if found is None:
             return None
         pid = found.number(b"pid")
@@ -175,6 +189,21 @@ class Folder:
         if self.settings().kill_tree:
             self.plant(found.lines.get(b"tree", b""))
         return found
+
+    def started(self, pid: int, before: State | None) -> State:
+        """The state that was not announced: ./run is up, as *pid*."""
+        new = {
+            b"state": state.RUNNING,
+            b"pid": b"%d" % pid,
+            b"process": state.identity(pid) or b"",
+            b"since": stamp.label(),
+            b"starts": b"%d" % (before.number(b"starts") + 1 if before else 1),
+        }
+        wish = self.settings().notification_fd
+        if wish is not None:
+            new[b"notification"] = b"%d" % wish
+        kept = before.lines if before else {}
+        return state.State({**{word: kept[word] for word in KEPT if word in kept}, **new})
 
     def adopt(self, pid: int, identity: bytes | None) -> None:
         """Hear of the end of the process *pid*, if it is still the one that *identity* tells."""
@@ -207,7 +236,7 @@ class Folder:
                 new_file()
                 self.notification_fd = settings.notification_fd
                 self.hear_service()
-            return self.hold(lambda: self.run(settings))
+            return self.launch(settings) or self.hold(lambda: self.run(settings))
         except OSError as error:
             if error.errno in NEEDS_ROOM:
                 say(b"supervise: warning: unable to fork for %s, sleeping 60 seconds: %s" % (self.name, reason(error)))
@@ -222,6 +251,21 @@ class Folder:
         except OSError as error:
             say(b"supervise: warning: unable to start %s/finish: %s" % (self.name, reason(error)))
             return 0
+
+    def launch(self, settings: Settings) -> int:
+        """Start ./run under a mark; its pid, or 0: it must be held."""
+        mark = self.around.mark
+        if mark is None or settings.kill_tree:
+            return 0
+        fd = self.notification_fd
+        mark.begin(self.key)
+        try:
+            with self.around.room:
+                pid = launch([servicedir.RUN], self.fds, {} if fd is None else {fd: servicedir.NOTIFICATIONS})
+        except ValueError:
+            return 0
+        self.identity = state.identity(pid)
+        return pid
 
     def hold(self, work: Callable[[], int]) -> int:
         """A child that does *work* when we have told everybody that it is there; its pid."""
@@ -281,6 +325,8 @@ class Folder:
         if self.child:
             self.child.let_go()
             self.child = None
+        if self.around.mark:
+            self.around.mark.end()
 
     def write(self, name: bytes, draft: bytes, content: bytes) -> None:
         """Make *content* the file *name*."""

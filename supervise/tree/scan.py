@@ -40,6 +40,7 @@ class Tree:
         self.loop, self.room = loop, room
         self.services: dict[tuple[int, int], Service] = {}
         self.parts: dict[int, Supervised] = {}  # by key
+        self.listed: dict[bytes, tuple[int, Service]] = {}  # inodes in the folder, and services, at the last look
         self.next_key = 1
         self.looks = 0
         self.supervisors: dict[int, Supervisor] = {}  # by pid
@@ -54,16 +55,31 @@ class Tree:
     def scan(self) -> None:
         """Look at the folder, and start what is there and does not run."""
         try:
-            names = os.listdir(b".")
+            entries = list(os.scandir(b"."))
         except OSError as error:
             warn(b"unable to read directory", error)
             return
         self.lost.clear()
         self.looks += 1
-        found = [self.look_at(name) for name in names if not name.startswith(b".")]
+        self.listed = {entry.name: found for entry in entries if (found := self.glance_at(entry))}
         self.forget()
-        self.start_all([service for service in found if service and not service.complete])
+        self.start_all([service for _, service in self.listed.values() if not service.complete])
         self.release()
+
+    def glance_at(self, entry: os.DirEntry[bytes]) -> tuple[int, Service] | None:
+        """The inode of *entry* and the service that it stands for; None: it is none, or cannot be known.
+
+        A folder that was there at the last look is known by its inode, which costs no system call.
+        """
+        name, inode = entry.name, entry.inode()
+        if name.startswith(b"."):
+            return None
+        before = self.listed.get(name)
+        if before and before[0] == inode and not entry.is_symlink():
+            before[1].seen = self.looks
+            return before
+        service = self.look_at(name)
+        return (inode, service) if service else None
 
     def add(self, name: bytes) -> None:
         """Start what *name*, which is new in the folder, stands for."""
@@ -151,13 +167,14 @@ class Tree:
                 self.loop.hear(supervisor.fileno(), partial(self.hear, supervisor))
                 if not part.alone:
                     self.shared = supervisor
-            supervisor.watch(part.key, part.path, os.path.basename(part.path), part.fds, part.waiting)
+            name = os.path.basename(part.path)
+            supervisor.watch(part.key, part.path, name, part.fds, part.waiting, part.orphan)
         except ConnectionError:
             return  # it was killed, which we are about to hear
         except OSError as error:
             warn(b"unable to fork for " + part.path, error)
             return
-        part.supervisor = supervisor
+        part.supervisor, part.orphan = supervisor, 0
 
     def start_foreign(self, part: Supervised) -> None:
         """Start a supervise that is not ours."""
@@ -247,6 +264,9 @@ class Tree:
             supervisor = self.supervisors.get(pid)
             if supervisor:
                 self.hear(supervisor)  # its last news
+                key, orphan = supervisor.mark.left({*self.supervisors, *(part.pid for part in self.parts.values())})
+                if key in self.parts:
+                    self.parts[key].orphan = orphan
                 self.dismiss(supervisor)
             for part in self.parts.values():
                 if part.pid == pid or (supervisor and part.supervisor is supervisor):

@@ -21,15 +21,16 @@ class Supervised:
 
     `supervisor` does the work when supervise is ours; `pid` is the process of any other, which was started at
     `began`, in nanoseconds since 1970.  `alone` says that it needs a supervisor of its own, `ready` whether its
-    supervisor says that it is ready, and `waiting` that it is not to be started before others are.
+    supervisor says that it is ready, and `waiting` that it is not to be started before others are.  `orphan` is its
+    ./run when a supervisor has died between starting and announcing it.
     """
 
-    __slots__ = ("alone", "began", "fds", "key", "path", "pid", "ready", "supervisor", "waiting")
+    __slots__ = ("alone", "began", "fds", "key", "orphan", "path", "pid", "ready", "supervisor", "waiting")
 
     def __init__(self, key: int, path: bytes, fds: Mapping[int, int]) -> None:
         self.key, self.path, self.fds = key, path, fds
         self.supervisor: Supervisor | None = None
-        self.pid = self.began = 0
+        self.pid = self.began = self.orphan = 0
         self.alone = self.ready = self.waiting = False
 
     @property
@@ -70,12 +71,12 @@ class Service:
     @property
     def running(self) -> bool:
         """Whether it has a supervise, or its log has."""
-        return any(part.running for part in self.parts)
+        return self.main.running or (self.log is not None and self.log.running)
 
     @property
     def complete(self) -> bool:
         """Whether it has a supervise, and its log too."""
-        return all(part.running for part in self.parts)
+        return self.main.running and (self.log is None or self.log.running)
 
     def rename(self, name: bytes) -> None:
         """Be known by another name of the same folder."""

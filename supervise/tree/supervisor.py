@@ -21,6 +21,7 @@ from supervise.command import say
 from supervise.errors import TEMPORARY, Trouble
 from supervise.program import spawn
 from supervise.title import set_title
+from supervise.tree.mark import Mark
 from supervise.tree.processtree import Crowded
 from supervise.tree.watch import CROWDED, LEFT, Watch
 
@@ -48,25 +49,26 @@ class Supervisor:
 
     def __init__(self, room: Room, alone: bool) -> None:
         self.channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.mark = Mark()
         with theirs:
             fd = theirs.fileno()
             try:
-                self.pid = spawn(lambda: serve(fd, room, alone), {fd: fd})
+                self.pid = spawn(lambda: serve(fd, room, alone, self.mark), {fd: fd})
             except OSError:
-                self.channel.close()
+                self.close()
                 raise
 
     def fileno(self) -> int:
         """Readable when there are `news`."""
         return self.channel.fileno()
 
-    def watch(self, key: int, path: bytes, name: bytes, fds: Mapping[int, int], waiting: bool) -> None:
+    def watch(self, key: int, path: bytes, name: bytes, fds: Mapping[int, int], waiting: bool, orphan: int = 0) -> None:
         """Have the service in *path* watched; see `Watch.take`.
 
         Raises:
             OSError: the supervisor is dead.
         """
-        message = marshal.dumps((key, path, name, waiting, tuple(fds)))
+        message = marshal.dumps((key, path, name, waiting, orphan, tuple(fds)))
         socket.send_fds(self.channel, [message], list(fds.values()), socket.MSG_NOSIGNAL)
 
     def command(self, key: int, letters: bytes) -> bool:
@@ -90,19 +92,21 @@ class Supervisor:
     def close(self) -> None:
         """Have no more to do with the supervisor: it is dead, or will end with its services."""
         self.channel.close()
+        self.mark.close()
 
 
-def serve(fd: int, room: Room, alone: bool) -> int:
+def serve(fd: int, room: Room, alone: bool, mark: Mark) -> int:
     """Be the supervisor, which hears from svscan on *fd*."""
-    return Served(socket.socket(fileno=fd), room, alone).run()
+    os.set_inheritable(fd, False)
+    return Served(socket.socket(fileno=fd), room, alone, mark).run()
 
 
 class Served:
     """The supervisor's side."""
 
-    def __init__(self, channel: socket.socket, room: Room, alone: bool) -> None:
+    def __init__(self, channel: socket.socket, room: Room, alone: bool, mark: Mark) -> None:
         self.channel: socket.socket | None = channel
-        self.watch = Watch(room, alone)
+        self.watch = Watch(room, alone, mark)
         self.folder = os.open(b".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         self.paths: dict[int, bytes] = {}  # by key
         self.title: list[bytes] = []
@@ -153,7 +157,9 @@ class Served:
         if each:
             each.guard(lambda: each.obey(letters))
 
-    def take(self, fds: list[int], key: int, path: bytes, name: bytes, waiting: bool, wanted: tuple[int, ...]) -> None:
+    def take(
+        self, fds: list[int], key: int, path: bytes, name: bytes, waiting: bool, orphan: int, wanted: tuple[int, ...]
+    ) -> None:
         """Watch a service; *fds* are for the numbers that are *wanted*."""
         if len(fds) != len(wanted):
             say(b"supervise: warning: %s: no room for its descriptors" % path)
@@ -161,7 +167,7 @@ class Served:
             return
         try:
             os.fchdir(self.folder)
-            self.watch.take(key, path, name, dict(zip(wanted, fds, strict=True)), waiting)
+            self.watch.take(key, path, name, dict(zip(wanted, fds, strict=True)), waiting, orphan)
             self.paths[key] = path
         except Crowded:
             self.watch.news.append((key, CROWDED, 0))

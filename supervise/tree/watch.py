@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from supervise.room import Room
+    from supervise.tree.mark import Mark
 
 
 READY, UNREADY, LEFT, ESSENTIAL, CROWDED = range(5)  # news
@@ -31,22 +32,25 @@ class Watch:
     Args:
         room: for descriptors.
         alone: there will be one service only.
+        mark: where svscan finds what was being started when we are killed.
 
     `news` has the key of a service, what has happened to it, and an exit code: READY, UNREADY; LEFT, it is
     watched no longer, and a supervise of its own would have ended with that code; ESSENTIAL, the same, and all
     other services are to go too; CROWDED, it is watched no longer, and needs a supervise of its own.
     """
 
-    def __init__(self, room: Room, alone: bool) -> None:
+    def __init__(self, room: Room, alone: bool, mark: Mark | None = None) -> None:
         self.loop = Loop()
-        self.around = Surroundings(self.loop, room, alone)
+        self.around = Surroundings(self.loop, room, alone, mark)
         self.signals = Signals(signal.SIGCHLD)
         signal.signal(signal.SIGPIPE, signal.SIG_IGN)  # when nobody is left to complain to
         self.loop.hear(self.signals.fileno(), self.bury)
         self.watched: dict[int, Watched] = {}
         self.news: list[tuple[int, int, int]] = []
 
-    def take(self, key: int, path: bytes, name: bytes, fds: Mapping[int, int] | None, waiting: bool) -> None:
+    def take(
+        self, key: int, path: bytes, name: bytes, fds: Mapping[int, int] | None, waiting: bool, orphan: int = 0
+    ) -> None:
         """Watch the service in *path* from now on.
 
         Args:
@@ -54,12 +58,13 @@ class Watch:
             name: what it is called in messages.
             fds: what ./run gets instead of descriptors 0, 1 and 2 of ours; they become the watch's.
             waiting: it is not started before it is released, or somebody wants it up.
+            orphan: its ./run, which the supervise before us had started and not announced, or 0.
 
         Raises:
             Temporary: it cannot be watched; the text says why.
             Crowded: not here.
         """
-        self.watched[key] = Watched(Folder(path, name, self.around, fds), waiting)
+        self.watched[key] = Watched(Folder(path, name, self.around, key, fds), waiting, orphan)
 
     def turn(self) -> None:
         """Wait until something happens, and do what there is to do."""
@@ -93,7 +98,7 @@ class Watch:
 class Watched:
     """One service under watch."""
 
-    def __init__(self, folder: Folder, waiting: bool) -> None:
+    def __init__(self, folder: Folder, waiting: bool, orphan: int) -> None:
         self.folder = folder
         self.ready = False  # as last told in the news
         self.crowded = False
@@ -101,7 +106,7 @@ class Watched:
         try:
             wanted = folder.wanted()
             folder.take_over()
-            found = folder.find_left()
+            found = folder.find_left(orphan)
             # Who is run by the same svscan as the one before goes on with what was wanted then.
             same = found and (found.word == RUNNING or found.watched == folder.around.watcher)
             self.service = Service(folder, found.want if found and same else wanted, time.time_ns(), waiting)
