@@ -15,7 +15,7 @@ from services import DEBIAN, SLEEP, Tree, kill, pid_of, running, state, state_of
 from terminal import Terminal
 from until import until
 
-STUBBORN = "trap '' TERM; while :; do sleep 0.05; done\n"
+STUBBORN = "trap '' TERM; touch begun; while :; do sleep 0.05; done\n"
 HEAD = re.compile(r"NAME +STATE +FOR +RESTARTS +CPU% +MEMORY +LAST LOG LINE")
 FOOT = "q quit   s sort   / filter   arrows PgUp PgDn scroll   "
 
@@ -71,7 +71,7 @@ def test_every_state_has_its_words(tree: Tree, terminal: Make) -> None:
     up(watched(tree, "unready", notification_fd="3"))
     up(watched(tree, "paused"))
     tree.svc("-p", tree.folder / "paused")
-    stubborn = watched(tree, "stubborn", "touch begun\n" + STUBBORN)
+    stubborn = watched(tree, "stubborn", STUBBORN)
     until((stubborn / "begun").exists)
     tree.svc("-d", stubborn)
     watched(tree, "down", down="")
@@ -79,7 +79,7 @@ def test_every_state_has_its_words(tree: Tree, terminal: Make) -> None:
     tree.svc("-d", tree.folder / "stopped")
     watched(tree, "dying", "exit 1\n", max_death_tally="1")
     watched(tree, "waiting", SLEEP, "-w", after="down up\n")
-    ending = watched(tree, "ending", f"({STUBBORN.strip()}) & touch begun; exec sleep 1000\n", kill_tree="")
+    ending = watched(tree, "ending", f"({STUBBORN.strip()}) & exec sleep 1000\n", kill_tree="")
     until((ending / "begun").exists)
     watched(tree, "finishing", "exit 1\n", finish=f"#!/bin/sh\n{STUBBORN}", timeout_finish="0")
     tree.service("left")

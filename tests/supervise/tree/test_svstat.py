@@ -25,7 +25,7 @@ from supervise.tree.svstat import line
 SECOND = 1_000_000_000
 MOMENT = 1_700_000_000 * SECOND
 READY = "echo >&3\n" + SLEEP
-STUBBORN = "trap '' TERM; while :; do sleep 0.05; done\n"
+STUBBORN = "trap '' TERM; touch begun; while :; do sleep 0.05; done\n"
 
 needs_original = pytest.mark.skipif(not (DEBIAN / "supervise").exists(), reason="no original")
 
@@ -134,7 +134,7 @@ def test_a_service_that_has_said_that_it_is_ready(tree: Tree) -> None:
 
 def test_a_service_whose_processes_are_being_ended(tree: Tree) -> None:
     place = watched(tree, "s", f"({STUBBORN.strip()}) & exec sleep 1000\n", kill_tree="")
-    up(place)
+    until((place / "begun").exists)
     tree.svc("-d", place)
     until(lambda: state(place)["state"] == "ending")
     assert shown(place) == "down N seconds, normally up, ending"

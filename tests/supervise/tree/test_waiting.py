@@ -15,7 +15,7 @@ OPTIONS = (
     b"svc options: u up, d down, o once, x exit, p pause, c continue, h hup, a alarm, i interrupt, t term, k kill\n"
 )
 SLOW = "while [ ! -e go ]; do sleep 0.02; done\n"
-STUBBORN = 'trap "" TERM; ' + SLOW
+STUBBORN = 'trap "" TERM; touch begun; ' + SLOW
 READY = "echo >&3; exec sleep 1000\n"
 
 BINS = [BIN, pytest.param(DEBIAN, marks=pytest.mark.skipif(not (DEBIAN / "supervise").exists(), reason="no original"))]
@@ -122,7 +122,7 @@ def test_down_for_good_is_when_finish_is_over(tree: Tree) -> None:
 
 
 def test_down_for_good_is_when_the_rest_has_ended(tree: Tree) -> None:
-    place = supervised(tree, "s", f"({STUBBORN.strip()}) & touch begun; exec sleep 1000\n", kill_tree="")
+    place = supervised(tree, "s", f"({STUBBORN.strip()}) & exec sleep 1000\n", kill_tree="")
     assert run("svc", "-u", "-wu", place).code == 0
     until((place / "begun").exists)
     svc = waits("-d", "-wD", place)
