@@ -14,10 +14,9 @@ import os
 import select
 import time
 
-from inotify_simple import INotify, flags
-
 from supervise.command import say
 from supervise.errors import TEMPORARY, Temporary
+from supervise.inotify import CREATE, MOVED_TO, ONLY_FOLDER, Inotify
 from supervise.tree.servicedir import CONTROL, FOLDER, NORMALLY_DOWN, NOT_RUNNING, STATUS, open_writer
 from supervise.tree.snapshot import is_there, read
 from supervise.tree.state import AT_REST, WAITING
@@ -121,7 +120,7 @@ class Waiting:
         self.here = os.open(b".", os.O_PATH | os.O_DIRECTORY)
         self.poll = select.poll()
         try:
-            self.inotify = INotify()
+            self.inotify = Inotify()
         except OSError as error:
             raise Temporary(b"unable to watch services", error) from None
         self.poll.register(self.inotify, select.POLLIN)
@@ -180,9 +179,9 @@ class Waiting:
     def watch(self, service: Awaited) -> None:
         """Hear of each new status of *service*, or of its folder `supervise` if that is not there."""
         try:
-            watch = self.inotify.add_watch(os.path.join(service.folder, FOLDER), flags.MOVED_TO | flags.ONLYDIR)
+            watch = self.inotify.add(os.path.join(service.folder, FOLDER), MOVED_TO | ONLY_FOLDER)
         except FileNotFoundError:
-            watch = self.inotify.add_watch(service.folder, flags.CREATE | flags.MOVED_TO | flags.ONLYDIR)
+            watch = self.inotify.add(service.folder, CREATE | MOVED_TO | ONLY_FOLDER)
         self.watches.setdefault(watch, set()).add(service)
 
     def changed(self, now: float, end: float | None) -> set[Awaited]:
@@ -194,8 +193,8 @@ class Waiting:
         changed = {service for service in self.services if service.control is None}
         for fd, _ in ready:
             if fd == self.inotify.fileno():
-                for event in self.inotify.read(timeout=0):
-                    changed |= self.watches.get(event.wd, set(self.services))  # it is unknown when some were lost
+                for watch, _, _ in self.inotify.events():
+                    changed |= self.watches.get(watch, set(self.services))  # it is unknown when some were lost
             else:
                 changed |= {self.let_go(fd)}
         return changed

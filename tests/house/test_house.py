@@ -138,7 +138,7 @@ def test_every_command_has_a_manual_page_in_its_docstring(name: str) -> None:
 def test_commands_import_little(name: str) -> None:
     """A command that users or .qmail files start imports nothing slow before it knows that it needs it."""
     slow = "typing dataclasses logging argparse subprocess ssl dns asyncio email importlib.metadata cdblib psutil rich"
-    slow += " json ctypes inotify_simple"
+    slow += " json ctypes"
     daemons = (
         "qmail-setup qmail-queued qmail-send qmail-lspawn qmail-rspawn qmail-start tcpserver svscan supervise pyqmail"
     )

@@ -141,7 +141,7 @@ def test_a_service_is_all_its_processes(tree: Tree) -> None:
     small = f"exec {python} -c 'import time; time.sleep(1000)'\n"
     large = f'{python} -c \'kept = bytearray(100_000_000); open("ready", "w"); exec("while True: pass")\' & wait\n'
     up(watched(tree, "small", small))
-    place = watched(tree, "large", large)
+    place = watched(tree, "large", large, kill_tree="")
     until((place / "ready").exists)
     found = until(lambda: (found := plain(tree)) and float(found["large"][3]) > 5 and found)
     assert found["large"][4].endswith("M") and float(found["large"][4][:-1]) > 95
