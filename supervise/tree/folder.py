@@ -24,7 +24,7 @@ from supervise.files import lock, publish, slurp
 from supervise.program import Held, execute, launch
 from supervise.tree import servicedir, settings, state
 from supervise.tree.processtree import tree_of
-from supervise.tree.readiness import Readiness, is_said, new_file
+from supervise.tree.readiness import is_said, new_file
 from supervise.tree.servicedir import DOWN, UP
 from supervise.tree.state import FINISHING
 from supervise.tree.world import NO_PROCESS, NO_PROGRAM
@@ -34,13 +34,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from supervise.command import Argv
-    from supervise.loop import Loop
-    from supervise.room import Room
-    from supervise.tree.mark import Mark
     from supervise.tree.processtree import ControlGroup, Orphans
     from supervise.tree.service import Service
     from supervise.tree.settings import Settings
     from supervise.tree.state import State
+    from supervise.tree.surroundings import Surroundings
 
 NEEDS_ROOM = (errno.EAGAIN, errno.ENOMEM)
 MOST = 64  # command bytes taken at a time
@@ -48,24 +46,6 @@ MOST = 64  # command bytes taken at a time
 KEPT = [b"want", b"ended", b"leaving", b"watched"]  # of a state, when the service has been started since
 
 COMMANDS, NOTIFIED, ENDED, TREE = range(4)  # what a folder tells: see Folder
-
-
-class Surroundings:
-    """What all services of one supervise share.
-
-    Args:
-        loop: what waits for their descriptors.
-        room: for descriptors.
-        alone: there is one service only.
-        mark: where to note, for svscan, what is being started; without it, who is started is held until it is on disk.
-
-    `readiness` hears them; `watcher` tells whose child watches them, as `state.identity` does.
-    """
-
-    def __init__(self, loop: Loop, room: Room, alone: bool, mark: Mark | None) -> None:
-        self.loop, self.room, self.alone, self.mark = loop, room, alone, mark
-        self.readiness = Readiness(loop)
-        self.watcher = state.identity(os.getppid())
 
 
 class Folder:

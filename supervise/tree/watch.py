@@ -10,10 +10,11 @@ from functools import partial
 from supervise.command import say
 from supervise.errors import TEMPORARY
 from supervise.loop import Loop, Signals
-from supervise.tree.folder import COMMANDS, ENDED, NOTIFIED, TREE, Folder, Surroundings
+from supervise.tree.folder import COMMANDS, ENDED, NOTIFIED, TREE, Folder
 from supervise.tree.processtree import Crowded
 from supervise.tree.service import Service
 from supervise.tree.state import ENDING, FINISHING, KILLED, RUNNING, UNSEEN
+from supervise.tree.surroundings import Surroundings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
