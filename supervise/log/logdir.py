@@ -17,6 +17,11 @@ What a start finds, and what it makes of it:
         processed without x         goes; previous, if there, becomes @LABEL.u
         current                     becomes @LABEL.u
 
+The content of a log is put on disk before the log gets its x.  Its name is not, as in the
+original: names reach the disk with whatever is written later.  When the power fails right
+after a rotation, the log is found under the name that it had before, as current or
+previous, with all its content, and is dealt with as above.
+
 A log with a size of N bytes is finished at the last line end before N, or at N within a
 line that is too long.  Which line end it is, is the original's choice, so that old logs
 have the sizes that they always had: it takes 1024 bytes of input at a time, collects 512
@@ -33,7 +38,8 @@ import time
 
 from supervise.command import say
 from supervise.errors import Temporary, reason
-from supervise.files import lock, rename
+from supervise.files import lock
+from supervise.log.folder import Folder
 from supervise.program import run, spawn
 from supervise.stamp import SIZE, label
 
@@ -49,7 +55,6 @@ BUFFER = 512  # bytes that it collects for a log
 WHOLE = 1000  # bytes of a line that go into its buffer in one piece
 MARGIN = 2000  # bytes before the size where a line end finishes a log
 SMALLEST, LARGEST = 4096, 16777215  # sizes
-CLEAN = stat.S_IXUSR
 PAUSE = 5  # seconds before what has failed is tried again
 
 
@@ -112,12 +117,8 @@ class LogDir:
         self.pending: list[bytes] = []
         self.inside = False  # current ends within a line
         try:
-            os.mkdir(name, 0o700)
-        except OSError:
-            pass
-        try:
-            self.folder = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            os.fchdir(self.folder)
+            self.folder = Folder(name)
+            self.folder.enter()
         except OSError as error:
             raise Temporary(b"unable to open directory " + name, error) from None
         try:
@@ -130,11 +131,11 @@ class LogDir:
         """Go on with a clean current; or put away what a crash has left, and begin anew."""
         try:
             what = b"stat %b/current"
-            if not mode(b"current") & CLEAN:
+            if not self.is_clean(b"current"):
                 what = b"clean up %b"
                 self.recover()
                 what = b"create %b/state"
-                os.close(os.open(b"state", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644))
+                os.close(self.target(b"state"))
             what = b"append to %b/current"
             self.begin()
         except OSError as error:
@@ -143,19 +144,24 @@ class LogDir:
     def recover(self) -> None:
         """Put away what a crash has left."""
         for name in (b"state", b"newstate"):
-            remove(name)
-        if mode(b"processed") & CLEAN:
-            remove(b"previous")
-            self.put_away(b"processed", b"s")
+            self.folder.remove(name)
+        if self.is_clean(b"processed"):
+            self.folder.remove(b"previous")
+            found = self.put_away(b"processed", b"s")
         else:
-            remove(b"processed")
-            self.put_away(b"previous", b"u")
-        self.put_away(b"current", b"u")
+            self.folder.remove(b"processed")
+            found = self.put_away(b"previous", b"u")
+        if self.put_away(b"current", b"u") or found:
+            self.prune()
+
+    def is_clean(self, name: bytes) -> bool:
+        """Whether the log *name* is there, complete and on disk."""
+        status = self.folder.stat(name)
+        return bool(status and status.st_mode & stat.S_IXUSR)
 
     def begin(self) -> None:
         """Open current, which is now unclean."""
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK | os.O_CLOEXEC
-        self.fd = os.open(b"current", flags, 0o600)
+        self.fd = self.folder.open(b"current", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK, 0o600)
         os.fchmod(self.fd, 0o644)
         self.length = os.fstat(self.fd).st_size
 
@@ -203,49 +209,52 @@ class LogDir:
             rest = rest[written:]
 
     def rotate(self) -> None:
-        """Finish the log, put it away, and begin a new one."""
-        os.fchdir(self.folder)
-        self.finish()
+        """Finish the log, begin a new one, and put the full one away."""
+        self.settle(self.fd, b"current")
         if self.processor is None:
             self.put_away(b"current", b"s")
             insist(b"create %b/current" % self.name, self.begin)
         else:
-            insist(b"rename current to previous in directory " + self.name, rename, b"current", b"previous")
+            self.rename(b"current", b"previous")
             insist(b"create %b/current" % self.name, self.begin)
             self.process()
+        self.prune()
 
     def end(self) -> None:
         """Leave a clean current and let others write here."""
-        self.finish()
+        self.settle(self.fd, b"current")
         os.close(self.lock)
-        os.close(self.folder)
+        self.folder.close()
 
-    def finish(self) -> None:
-        """End current cleanly: its content, then its mode."""
-        insist(b"write %b/current to disk" % self.name, os.fsync, self.fd)
-        insist(b"set mode of %b/current" % self.name, os.fchmod, self.fd, 0o744)
-        os.close(self.fd)
+    def settle(self, fd: int, name: bytes) -> None:
+        """End the log *name* cleanly: its content, then its mode."""
+        insist(b"write %b/%b to disk" % (self.name, name), os.fsync, fd)
+        insist(b"set mode of %b/%b" % (self.name, name), os.fchmod, fd, 0o744)
+        os.close(fd)
 
     def process(self) -> None:
         """Put previous away through the processor, which is run until it succeeds."""
         while (code := self.run_processor()) != 0:
             warn(b"processor %b in %b, pausing" % (b"crashed" if code < 0 else b"failed", self.name))
             time.sleep(PAUSE)
-        insist(b"write %b/processed to disk" % self.name, settle, b"processed", 0o744)
-        insist(b"write %b/newstate to disk" % self.name, settle, b"newstate")
-        insist(b"rename newstate to state in directory " + self.name, rename, b"newstate", b"state")
-        insist(b"remove %b/previous" % self.name, remove, b"previous")
+        self.settle(insist(b"open %b/processed" % self.name, self.made, b"processed"), b"processed")
+        newstate = insist(b"open %b/newstate" % self.name, self.made, b"newstate")
+        insist(b"write %b/newstate to disk" % self.name, os.fsync, newstate)
+        os.close(newstate)
+        self.rename(b"newstate", b"state")
+        self.remove(b"previous")
         self.put_away(b"processed", b"s")
 
     def run_processor(self) -> int:
         """Run the processor on previous; its exit code, or a signal's number below 0."""
         fds = {
-            0: insist(b"read %b/previous" % self.name, source, b"previous"),
-            1: insist(b"create %b/processed" % self.name, target, b"processed"),
-            4: insist(b"read %b/state" % self.name, source, b"state"),
-            5: insist(b"create %b/newstate" % self.name, target, b"newstate"),
+            0: insist(b"read %b/previous" % self.name, self.source, b"previous"),
+            1: insist(b"create %b/processed" % self.name, self.target, b"processed"),
+            4: insist(b"read %b/state" % self.name, self.source, b"state"),
+            5: insist(b"create %b/newstate" % self.name, self.target, b"newstate"),
         }
         try:
+            self.folder.enter()  # before the child has closed it
             pid = insist(b"fork for processor in " + self.name, spawn, self.processor_command, fds)
         finally:
             for fd in fds.values():
@@ -256,69 +265,40 @@ class LogDir:
         assert self.processor is not None
         return run([b"sh", b"-c", self.processor], path=b"/bin", name=b"multilog")
 
-    def put_away(self, name: bytes, letter: bytes) -> None:
-        """Make the log *name*, if there is one, an old log, and let the oldest go that are too many."""
-        links = insist(b"stat %b/%b" % (self.name, name), link_count, name)
-        if links > 1:  # as the original: it has been put away already
-            insist(b"remove %b/%b" % (self.name, name), remove, name)
-        elif links == 1:
-            while os.path.lexists(old := b"%b.%b" % (label(), letter)):
+    def source(self, name: bytes) -> int:
+        """*name*, open for reading; made when it is missing, as state is after a clean start without a processor."""
+        return self.folder.open(name, os.O_RDONLY | os.O_CREAT, 0o644)
+
+    def target(self, name: bytes) -> int:
+        """*name*, made or emptied, open for writing."""
+        return self.folder.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+
+    def made(self, name: bytes) -> int:
+        """*name*, which the processor has made or left to us to make, open for writing."""
+        return self.folder.open(name, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+
+    def put_away(self, name: bytes, letter: bytes) -> bool:
+        """Make the log *name* an old log; whether there was one."""
+        status = insist(b"stat %b/%b" % (self.name, name), self.folder.stat, name)
+        if status is None:
+            return False
+        if status.st_nlink > 1:  # as the original: it has been put away already
+            self.remove(name)
+        else:
+            while self.folder.taken(old := b"%b.%b" % (label(), letter)):
                 pass  # somebody has set the clock back: wait for the next nanosecond
-            insist(b"rename %b to %b in directory %b" % (name, old, self.name), rename, name, old)
-        if links:
-            self.prune()
+            self.rename(name, old)
+        return True
 
     def prune(self) -> None:
         """Remove the oldest logs that are more than may be kept besides current."""
-        for name in insist(b"read directory " + self.name, old_logs)[: -(self.keep - 1)]:
-            insist(b"remove %b/%b" % (self.name, name), remove, name)
+        names = insist(b"read directory " + self.name, self.folder.names)
+        old = sorted(name for name in names if name.startswith(b"@") and len(name) >= SIZE)
+        for name in old[: -(self.keep - 1)]:
+            self.remove(name)
 
+    def rename(self, old: bytes, new: bytes) -> None:
+        insist(b"rename %b to %b in directory %b" % (old, new, self.name), self.folder.rename, old, new)
 
-def old_logs() -> list[bytes]:
-    """The names of the old logs here, the oldest first."""
-    return sorted(name for name in os.listdir(b".") if name.startswith(b"@") and len(name) >= SIZE)
-
-
-def mode(name: bytes) -> int:
-    """The mode of the file *name*, 0 when there is none."""
-    try:
-        return os.stat(name).st_mode
-    except FileNotFoundError:
-        return 0
-
-
-def link_count(name: bytes) -> int:
-    """How many names the file *name* has, 0 when there is none."""
-    try:
-        return os.stat(name).st_nlink
-    except FileNotFoundError:
-        return 0
-
-
-def remove(name: bytes) -> None:
-    """Remove the file *name*, if there is one."""
-    try:
-        os.unlink(name)
-    except FileNotFoundError:
-        pass
-
-
-def source(name: bytes) -> int:
-    """*name*, open for reading; made when it is missing, as state is after a clean start without a processor."""
-    return os.open(name, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
-
-
-def target(name: bytes) -> int:
-    """*name*, made or emptied, open for writing."""
-    return os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
-
-
-def settle(name: bytes, mode: int | None = None) -> None:
-    """Put the file *name* on disk, then give it *mode*."""
-    fd = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-    try:
-        os.fsync(fd)
-        if mode is not None:
-            os.fchmod(fd, mode)
-    finally:
-        os.close(fd)
+    def remove(self, name: bytes) -> None:
+        insist(b"remove %b/%b" % (self.name, name), self.folder.remove, name)

@@ -41,33 +41,29 @@ See also: tai64n, tai64nlocal, svscan
 
 from __future__ import annotations
 
-import os
 import select
 import signal
 
 from supervise.command import Argv, command
-from supervise.errors import Temporary, reason
-from supervise.fd import write_all
-from supervise.log.logdir import BLOCK, LogDir, insist, warn
-from supervise.log.selection import SEEN, Pattern, Selection
+from supervise.errors import reason
+from supervise.log.logdir import BLOCK, LogDir, warn
+from supervise.log.pipe import Pipe
+from supervise.log.script import Script, one_by_one
+from supervise.log.selection import SEEN
 from supervise.loop import Signals
 from supervise.stamp import SIZE, label
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
-READ = 1 << 18  # bytes
-SHOWN = 200  # bytes of a line that `e` shows
-STATUS = 1001  # bytes of a status file
-DEFAULT_SIZE, DEFAULT_KEEP = 99999, 10
 STAMP = SIZE + 1  # bytes that `t` adds to a line
 
 
 @command(b"multilog", b"action...")
 def main(argv: Argv) -> int:
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)  # nobody left to read descriptor 2 must not cost a line of the logs
-    logger = Logger(argv[1:])
+    logger = Logger(Script(argv[1:]))
     signals = Signals(signal.SIGTERM, signal.SIGALRM)
     for text in arriving(signals, logger):
         logger.take(text)
@@ -81,9 +77,10 @@ def arriving(signals: Signals, logger: Logger) -> Iterator[bytes]:
     poll.register(0, select.POLLIN)
     poll.register(signals.fileno(), select.POLLIN)
     leaving = False
+    pipe = Pipe()
     while True:
         ready = poll.poll()
-        arrived = signals.arrived()
+        arrived = signals.arrived()  # whatever is ready: one that came before the input counts before it
         if signal.SIGALRM in arrived:
             logger.rotate()
         leaving = leaving or signal.SIGTERM in arrived
@@ -91,7 +88,7 @@ def arriving(signals: Signals, logger: Logger) -> Iterator[bytes]:
             return
         if any(fd == 0 for fd, _ in ready):
             try:
-                text = os.read(0, 1 if leaving else READ)  # what follows the line is for the next multilog
+                text = pipe.read(1) if leaving else pipe.read()  # what follows the line is for the next multilog
             except OSError as error:
                 warn(b"unable to read input: " + reason(error))
                 return
@@ -101,21 +98,15 @@ def arriving(signals: Signals, logger: Logger) -> Iterator[bytes]:
 
 
 class Logger:
-    """The actions, and the line that is not yet complete.
+    """Does what the script says, and keeps the line that is not yet complete.
 
     Args:
-        words: the actions as given.
-
-    Raises:
-        Temporary: a directory or a file cannot be opened.
+        script: the actions.
     """
 
-    def __init__(self, words: list[bytes]) -> None:
-        self.stamping = bool(words) and words[0].startswith(b"t")
-        self.actions: list[Pattern | LogDir | Callable[[bytes], object]] = list(actions(words))
-        self.logs = [action for action in self.actions if isinstance(action, LogDir)]
-        # Two that write to descriptor 2 take turns with every line.
-        self.interleaved = self.actions.count(show) > 1
+    def __init__(self, script: Script) -> None:
+        self.script = script
+        self.stamping, self.logs = script.stamping, script.logs
         self.begun = b""  # of a line of which less than SEEN bytes have come
         self.followers: list[LogDir] | None = None  # where the rest of a longer one goes
 
@@ -140,7 +131,9 @@ class Logger:
         if size > room:
             size = max(BLOCK, room // BLOCK * BLOCK)
         while size > BLOCK:
-            need = size + STAMP * text.count(b"\n", at, at + size) if self.stamping else size
+            need = size
+            if self.stamping:  # bytes.count looks at one byte at a time, bytes.replace does not
+                need += STAMP * (size - len(text[at : at + size].replace(b"\n", b"")))
             if need <= room:
                 break
             size = max(BLOCK, size * room // need // BLOCK * BLOCK)
@@ -157,35 +150,18 @@ class Logger:
                 self.followers = None
         end = text.rfind(b"\n") + 1
         if end:
-            lines = (self.begun or stamp) + text[: end - 1].replace(b"\n", b"\n" + stamp) + b"\n"
-            for some in one_by_one(lines) if self.interleaved else (lines,):
-                self.act(Selection(some))
+            lines = b"".join((self.begun or stamp, text[: end - 1].replace(b"\n", b"\n" + stamp), b"\n"))
+            # Two that write to descriptor 2 take turns with every line.
+            for some in one_by_one(lines) if self.script.interleaved else (lines,):
+                self.script.act(some)
             self.begun = b""
         if end < len(text):
             self.begun = (self.begun or stamp) + text[end:]
             if len(self.begun) >= SEEN:
-                self.followers = self.act(Selection(self.begun + b"\n"), ended=False)
+                self.followers = self.script.act(self.begun + b"\n", ended=False)
                 self.begun = b""
         for log in self.logs:
             log.flush()
-
-    def act(self, lines: Selection, ended: bool = True) -> list[LogDir]:
-        """Do with *lines* what the actions say; the directories that take them.
-
-        Args:
-            ended: false for a single line of which more is to come.
-        """
-        takers = []
-        for action in self.actions:
-            if isinstance(action, Pattern):
-                lines.apply(action)
-            elif text := lines.selected():
-                if isinstance(action, LogDir):
-                    action.put(text if ended else text[:-1])
-                    takers.append(action)
-                else:
-                    action(text)
-        return takers
 
     def rotate(self) -> None:
         """Make an old log of every current that is not empty."""
@@ -199,75 +175,3 @@ class Logger:
             self.take_stretch(b"\n", b"")
         for log in self.logs:
             log.end()
-
-
-def actions(words: list[bytes]) -> Iterator[Pattern | LogDir | Callable[[bytes], object]]:
-    """The actions that *words* mean: a pattern, a directory, or what is done with selected lines."""
-    try:
-        here = os.open(b".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except OSError as error:
-        raise Temporary(b"unable to switch to current directory", error) from None
-    size, keep, processor = DEFAULT_SIZE, DEFAULT_KEEP, None
-    for word in words:
-        letter, rest = word[:1], word[1:]
-        if letter in (b"+", b"-"):
-            yield Pattern(word)
-        elif letter == b"s":
-            size = number(rest)
-        elif letter == b"n":
-            keep = number(rest)
-        elif letter == b"!":
-            processor = rest
-        elif letter == b"e":
-            yield show
-        elif letter == b"=":
-            os.fchdir(here)
-            yield Status(rest)
-        elif letter in (b".", b"/"):
-            os.fchdir(here)
-            yield LogDir(word, size, keep, processor)
-    os.close(here)
-
-
-def one_by_one(lines: bytes) -> list[bytes]:
-    """The lines in *lines*, each with its line end, which is nothing but a line feed."""
-    return [line + b"\n" for line in lines[:-1].split(b"\n")]
-
-
-def number(digits: bytes) -> int:
-    """The number that *digits* begins with, 0 without any; as the original, other words are not refused."""
-    count = len(digits) - len(digits.lstrip(b"0123456789"))
-    return int(digits[:count] or b"0")
-
-
-def show(text: bytes) -> None:
-    """Write lines to descriptor 2, what there is to see of them."""
-    if len(text) > SHOWN:
-        text = b"".join(line if len(line) <= SHOWN + 1 else line[:SHOWN] + b"...\n" for line in one_by_one(text))
-    try:
-        write_all(2, text)
-    except OSError:  # nobody left to hear it
-        pass
-
-
-class Status:
-    """A file that holds the last line.
-
-    Args:
-        name: the file; made when it is missing.
-
-    Raises:
-        Temporary: it cannot be opened.
-    """
-
-    def __init__(self, name: bytes) -> None:
-        self.name = name
-        try:
-            self.fd = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            raise Temporary(b"unable to create " + name, error) from None
-
-    def __call__(self, text: bytes) -> None:
-        """Keep the last line of *text*."""
-        line = text[text.rfind(b"\n", 0, -1) + 1 : -1][: STATUS - 1].ljust(STATUS, b"\n")
-        insist(b"write " + self.name, os.pwrite, self.fd, line, 0)
