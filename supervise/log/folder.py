@@ -20,6 +20,8 @@ class Folder:
         except OSError:
             pass
         self.fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        status = os.fstat(self.fd)
+        self.identity = b"%d.%d" % (status.st_dev, status.st_ino)  # whatever it is called
 
     def enter(self) -> None:
         """Make it the working directory."""
@@ -54,6 +56,14 @@ class Folder:
     def rename(self, old: bytes, new: bytes) -> None:
         """Rename *old* to *new*; names reach the disk in their order, at the latest with a later sync of a file."""
         rename(old, new, sync=False, folder=self.fd)
+
+    def read(self, name: bytes, size: int, at: int) -> bytes:
+        """At most *size* bytes of the file *name*, from *at* on."""
+        fd = self.open(name, os.O_RDONLY)
+        try:
+            return os.pread(fd, size, at)
+        finally:
+            os.close(fd)
 
     def remove(self, name: bytes) -> None:
         """Remove the file *name*, if there is one."""

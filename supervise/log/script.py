@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+from binascii import crc32
 
 from supervise.errors import Temporary
 from supervise.fd import write_all
-from supervise.log.logdir import LogDir, insist
+from supervise.log.left import Left, left_in
+from supervise.log.logdir import LogDir
+from supervise.log.patience import insist
 from supervise.log.selection import Selection
 
 TYPE_CHECKING = False
@@ -30,9 +33,54 @@ class Script:
 
     def __init__(self, words: list[bytes]) -> None:
         self.stamping = bool(words) and words[0].startswith(b"t")
-        self.actions = list(actions(words))
+        self.identity = b"%08x" % crc32(b"\0".join(words))
+        self.left: Left | None = None  # of a multilog that was killed
+        self.actions = list(self.parsed(words))
         self.logs = [action for _, action in self.actions if isinstance(action, LogDir)]
         self.interleaved = [action for _, action in self.actions].count(show) > 1
+
+    def parsed(self, words: list[bytes]) -> Iterator[tuple[Selection, LogDir | Callable[[bytes], object]]]:
+        """What is done with lines, a directory or a function, and which lines those are."""
+        try:
+            here = os.open(b".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError as error:
+            raise Temporary(b"unable to switch to current directory", error) from None
+        size, keep, processor = DEFAULT_SIZE, DEFAULT_KEEP, None
+        patterns: list[bytes] = []
+        selection = Selection()
+        is_first = True
+        for word in words:
+            letter, rest = word[:1], word[1:]
+            if letter in (b"+", b"-"):
+                patterns.append(word)
+                selection = Selection(patterns)
+            elif letter == b"s":
+                size = number(rest)
+            elif letter == b"n":
+                keep = number(rest)
+            elif letter == b"!":
+                processor = rest
+            elif letter == b"e":
+                yield selection, show
+            elif letter == b"=":
+                os.fchdir(here)
+                yield selection, Status(rest)
+            elif letter in (b".", b"/"):
+                os.fchdir(here)
+                yield selection, self.opened(LogDir(word, size, keep, processor), is_first)
+                is_first = False
+        os.close(here)
+
+    def opened(self, log: LogDir, is_first: bool) -> LogDir:
+        """*log*, ready for writing, as a multilog that was killed has left it."""
+        left = left_in(log, self.identity)
+        if is_first:
+            self.left = left
+        log.start(self.left)
+        if left and not is_first:  # that of another script, which this one does not go on with
+            log.set_aside(left.text)
+            log.folder.remove(b"inbox")
+        return log
 
     def act(self, lines: bytes, ended: bool = True) -> list[LogDir]:
         """Do with *lines* what the actions say; the directories that take them.
@@ -53,37 +101,6 @@ class Script:
             else:
                 action(text)
         return takers
-
-
-def actions(words: list[bytes]) -> Iterator[tuple[Selection, LogDir | Callable[[bytes], object]]]:
-    """What is done with lines, a directory or a function, and which lines those are."""
-    try:
-        here = os.open(b".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except OSError as error:
-        raise Temporary(b"unable to switch to current directory", error) from None
-    size, keep, processor = DEFAULT_SIZE, DEFAULT_KEEP, None
-    patterns: list[bytes] = []
-    selection = Selection()
-    for word in words:
-        letter, rest = word[:1], word[1:]
-        if letter in (b"+", b"-"):
-            patterns.append(word)
-            selection = Selection(patterns)
-        elif letter == b"s":
-            size = number(rest)
-        elif letter == b"n":
-            keep = number(rest)
-        elif letter == b"!":
-            processor = rest
-        elif letter == b"e":
-            yield selection, show
-        elif letter == b"=":
-            os.fchdir(here)
-            yield selection, Status(rest)
-        elif letter in (b".", b"/"):
-            os.fchdir(here)
-            yield selection, LogDir(word, size, keep, processor)
-    os.close(here)
 
 
 def one_by_one(lines: bytes) -> list[bytes]:
