@@ -30,10 +30,16 @@ def sync_folder(folder: bytes) -> None:
         os.close(fd)
 
 
-def rename(old: bytes, new: bytes) -> None:
-    """Rename *old* to *new*, in place of any *new*, and put the name on disk."""
-    os.rename(old, new)
-    sync_folder(os.path.dirname(new))
+def rename(old: bytes, new: bytes, *, sync: bool = True, folder: int | None = None) -> None:
+    """Rename *old* to *new*, in place of any *new*, and put the name on disk.
+
+    Args:
+        sync: false when it is enough that names reach the disk in the order in which they were given.
+        folder: the descriptor of a folder that both are in; only without *sync*.
+    """
+    os.rename(old, new, src_dir_fd=folder, dst_dir_fd=folder)
+    if sync:
+        sync_folder(os.path.dirname(new))
 
 
 def link(old: bytes, new: bytes, *, sync: bool = True) -> None:

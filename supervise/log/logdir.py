@@ -8,6 +8,8 @@
     processed       what the processor makes of it; mode 0744 when that is complete and on disk
     state           what the processor of the log before has left for this one
     newstate        what this one leaves for the next
+    inbox           what was read and is not in the logs yet, in the first directory only; see `inbox`
+    left            on its way to @LABEL.u
 
 What a start finds, and what it makes of it:
 
@@ -17,80 +19,37 @@ What a start finds, and what it makes of it:
         processed without x         goes; previous, if there, becomes @LABEL.u
         current                     becomes @LABEL.u
 
-A log with a size of N bytes is finished at the last line end before N, or at N within a
-line that is too long.  Which line end it is, is the original's choice, so that old logs
-have the sizes that they always had: it takes 1024 bytes of input at a time, collects 512
-bytes for each log, and finishes a log when such a piece ends with a line within the last
-2000 bytes.  This is followed for the pieces around the end of a log only; what comes
-before is written as it comes.
+An inbox means that multilog was killed; what is known from it comes first, see `left`.  Then
+current is gone on with whatever its mode, state stays if no processor was at work, and nothing is
+lost, torn or written twice.
+
+The content of a log is put on disk before the log gets its x.  Its name is not, as in the
+original: names reach the disk with whatever is written later.  When the power fails right
+after a rotation, the log is found under the name that it had before, as current or
+previous, with all its content, and is dealt with as above.
 """
 
 from __future__ import annotations
 
 import os
 import stat
-import time
 
-from supervise.command import say
-from supervise.errors import Temporary, reason
-from supervise.files import lock, rename
+from supervise.errors import Temporary
+from supervise.files import lock
+from supervise.log.folder import Folder
+from supervise.log.patience import insist, pause
+from supervise.log.pieces import MARGIN, pieces
 from supervise.program import run, spawn
 from supervise.stamp import SIZE, label
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from typing import TypeVar
+    from collections.abc import Callable
 
-    Result = TypeVar("Result")
+    from supervise.log.left import Left
 
-BLOCK = 1024  # bytes of input that the original takes at a time
-BUFFER = 512  # bytes that it collects for a log
-WHOLE = 1000  # bytes of a line that go into its buffer in one piece
-MARGIN = 2000  # bytes before the size where a line end finishes a log
 SMALLEST, LARGEST = 4096, 16777215  # sizes
-CLEAN = stat.S_IXUSR
-PAUSE = 5  # seconds before what has failed is tried again
-
-
-def warn(what: bytes) -> None:
-    say(b"multilog: warning: " + what)
-
-
-def insist(what: bytes, call: Callable[..., Result], *args: object) -> Result:
-    """The result of *call*, which is tried until it succeeds; *what* is said each time it does not."""
-    while True:
-        try:
-            return call(*args)
-        except OSError as error:
-            warn(b"unable to %s, pausing: %s" % (what, reason(error)))
-            time.sleep(PAUSE)
-
-
-def pieces(text: bytes, inside: bool) -> Iterator[bytes]:
-    """*text*, the output of one block of input, as the original would write it.
-
-    Args:
-        inside: *text* begins within a line.
-    """
-    start = at = 0  # what is between them is in the buffer
-    while at < len(text):
-        end = text.find(b"\n", at) + 1 or len(text)
-        if not inside:
-            head = min(end - text.endswith(b"\n", at, end), at + WHOLE)
-            if head - start > BUFFER:
-                if start < at:
-                    yield text[start:at]
-                    start = at
-                if head - at > BUFFER:
-                    yield text[at:head]
-                    start = head
-        while end - start > BUFFER:
-            yield text[start : start + BUFFER]
-            start += BUFFER
-        at, inside = end, False
-    if start < len(text):
-        yield text[start:]
+DEAF = 1 << 62  # bytes to pass over, more than there will be
 
 
 class LogDir:
@@ -111,53 +70,91 @@ class LogDir:
         self.size = min(max(size, SMALLEST), LARGEST)
         self.pending: list[bytes] = []
         self.inside = False  # current ends within a line
+        self.done = 0  # bytes that were written of what is being taken
+        self.skip, self.tail = 0, b""  # what had been written of it, by a multilog that was killed: so much, and this
+        self.note: Callable[[], object] = lambda: None  # called where what was written is told apart
         try:
-            os.mkdir(name, 0o700)
-        except OSError:
-            pass
-        try:
-            self.folder = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            os.fchdir(self.folder)
+            self.folder = Folder(name)
+            self.folder.enter()
         except OSError as error:
             raise Temporary(b"unable to open directory " + name, error) from None
         try:
             self.lock = lock(b"lock", wait=False)
         except OSError as error:
             raise Temporary(b"unable to lock directory " + name, error) from None
-        self.start()
 
-    def start(self) -> None:
-        """Go on with a clean current; or put away what a crash has left, and begin anew."""
+    def start(self, left: Left | None = None) -> None:
+        """Go on with a current that is clean or known; or put away what a crash has left, and begin anew.
+
+        Args:
+            left: what a multilog that was killed has left.
+
+        Raises:
+            Temporary: this cannot be done.
+        """
         try:
             what = b"stat %b/current"
-            if not mode(b"current") & CLEAN:
+            known = left.recognise(self) if left else None
+            going_on = bool(left and known and left.same_boot)
+            if self.is_processing() if going_on else not self.is_clean(b"current"):
                 what = b"clean up %b"
-                self.recover()
+                self.recover(going_on)
                 what = b"create %b/state"
-                os.close(os.open(b"state", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644))
+                os.close(self.target(b"state"))
+            self.left = left.text if left else b""
+            if known is False:
+                self.set_aside(self.left)
             what = b"append to %b/current"
             self.begin()
         except OSError as error:
             raise Temporary(b"unable to " + what % self.name, error) from None
 
-    def recover(self) -> None:
-        """Put away what a crash has left."""
+    def recover(self, going_on: bool) -> None:
+        """Put away what a crash has left, without current when that can be gone on with."""
         for name in (b"state", b"newstate"):
-            remove(name)
-        if mode(b"processed") & CLEAN:
-            remove(b"previous")
-            self.put_away(b"processed", b"s")
+            self.folder.remove(name)
+        if self.is_clean(b"processed"):
+            self.folder.remove(b"previous")
+            found = self.put_away(b"processed", b"s")
         else:
-            remove(b"processed")
-            self.put_away(b"previous", b"u")
-        self.put_away(b"current", b"u")
+            self.folder.remove(b"processed")
+            found = self.put_away(b"previous", b"u")
+        if not going_on:
+            found = self.put_away(b"current", b"u") or found
+        if found:
+            self.prune()
+
+    def set_aside(self, text: bytes) -> None:
+        """Make *text*, which may be in the logs in part, an old log of its own."""
+        if text:
+            fd = insist(b"create %b/left" % self.name, self.target, b"left")
+            while text:
+                text = text[insist(b"write to %b/left" % self.name, os.write, fd, text) :]
+            insist(b"write %b/left to disk" % self.name, os.fsync, fd)
+            os.close(fd)
+            self.put_away(b"left", b"u")
+            self.prune()
+
+    def is_processing(self) -> bool:
+        """Whether the processor was at work."""
+        return any(self.folder.stat(name) for name in (b"previous", b"processed"))
+
+    def is_clean(self, name: bytes) -> bool:
+        """Whether the log *name* is there, complete and on disk."""
+        status = self.folder.stat(name)
+        return bool(status and status.st_mode & stat.S_IXUSR)
 
     def begin(self) -> None:
         """Open current, which is now unclean."""
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK | os.O_CLOEXEC
-        self.fd = os.open(b"current", flags, 0o600)
+        self.fd = self.folder.open(b"current", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK, 0o600)
         os.fchmod(self.fd, 0o644)
-        self.length = os.fstat(self.fd).st_size
+        status = os.fstat(self.fd)
+        self.inode, self.length = status.st_ino, status.st_size
+
+    def place(self, takes: bool) -> bytes:
+        """Where the directory stands, as a word; *takes*: the rest of the line before that belongs here."""
+        length = self.length - len(self.tail)
+        return b"%b:%d:%d:%d:%d" % (self.folder.identity, self.inode, length, self.done + self.skip, takes)
 
     def room(self) -> int:
         """How many bytes can be written before it matters how they are cut into pieces."""
@@ -173,26 +170,41 @@ class LogDir:
             return
         text = b"".join(self.pending)
         self.pending.clear()
+        if self.skip or self.tail:
+            text = self.beyond(text)
         if len(text) <= self.room():
             self.append(text)
         else:
-            for piece in pieces(text, self.inside):
-                self.write_piece(piece)
+            self.append_in_pieces(text)
         if text:
             self.inside = not text.endswith(b"\n")
 
-    def write_piece(self, piece: bytes) -> None:
-        """Write *piece*, and finish the log where it is full."""
-        while piece:
-            if self.length >= self.size:
-                self.rotate()
-            part = piece[: self.size - self.length]
-            if self.length + len(part) >= self.size - MARGIN:
-                part = part[: part.rfind(b"\n") + 1] or part
-            self.append(part)
-            if self.length >= self.size - MARGIN and part.endswith(b"\n"):
-                self.rotate()
-            piece = piece[len(part) :]
+    def beyond(self, text: bytes) -> bytes:
+        """What of *text* is not there already."""
+        passed = min(self.skip, len(text))
+        self.skip -= passed
+        there = min(len(self.tail), len(text) - passed)
+        if text[passed : passed + there] != self.tail[:there]:
+            self.distrust()
+            return b""
+        self.tail = self.tail[there:]
+        self.done += passed + there
+        return text[passed + there :]
+
+    def up_to_date(self) -> None:
+        """What a multilog that was killed has left has been put in full, and is not asked for any more."""
+        if self.tail:
+            self.distrust()
+        self.skip, self.left = 0, b""
+
+    def distrust(self) -> None:
+        """Put current away, as what it ends with is not what was left, and what was left beside it."""
+        os.close(self.fd)
+        self.put_away(b"current", b"u")
+        self.set_aside(self.left)
+        insist(b"create %b/current" % self.name, self.begin)
+        self.tail, self.skip = b"", DEAF
+        self.note()
 
     def append(self, text: bytes) -> None:
         """Write all of *text*, however long the disk is full."""
@@ -200,52 +212,82 @@ class LogDir:
         while rest:
             written = insist(b"write to %b/current" % self.name, os.write, self.fd, rest)
             self.length += written
+            self.done += written
             rest = rest[written:]
 
+    def append_in_pieces(self, text: bytes) -> None:
+        """Write *text*, and finish the log wherever it is full."""
+        held: list[bytes] = []
+        length = self.length  # with what is held
+        for piece in pieces(text, self.inside):
+            while piece:
+                full = length >= self.size
+                if not full:
+                    part = piece[: self.size - length]
+                    if length + len(part) >= self.size - MARGIN:
+                        part = part[: part.rfind(b"\n") + 1] or part
+                    held.append(part)
+                    length += len(part)
+                    piece = piece[len(part) :]
+                    full = length >= self.size - MARGIN and part.endswith(b"\n")
+                if full:
+                    self.append(b"".join(held))
+                    self.rotate()
+                    held, length = [], 0
+        self.append(b"".join(held))
+
     def rotate(self) -> None:
-        """Finish the log, put it away, and begin a new one."""
-        os.fchdir(self.folder)
-        self.finish()
+        """Finish the log, begin a new one, and put the full one away."""
+        self.note()
+        self.settle(self.fd, b"current")
         if self.processor is None:
             self.put_away(b"current", b"s")
             insist(b"create %b/current" % self.name, self.begin)
+            self.note()
         else:
-            insist(b"rename current to previous in directory " + self.name, rename, b"current", b"previous")
+            self.rename(b"current", b"previous")
             insist(b"create %b/current" % self.name, self.begin)
+            self.note()
             self.process()
+        self.prune()
 
     def end(self) -> None:
-        """Leave a clean current and let others write here."""
-        self.finish()
-        os.close(self.lock)
-        os.close(self.folder)
+        """Leave a clean current."""
+        self.settle(self.fd, b"current")
 
-    def finish(self) -> None:
-        """End current cleanly: its content, then its mode."""
-        insist(b"write %b/current to disk" % self.name, os.fsync, self.fd)
-        insist(b"set mode of %b/current" % self.name, os.fchmod, self.fd, 0o744)
-        os.close(self.fd)
+    def close(self) -> None:
+        """Let others write here."""
+        os.close(self.lock)
+        self.folder.close()
+
+    def settle(self, fd: int, name: bytes) -> None:
+        """End the log *name* cleanly: its content, then its mode."""
+        insist(b"write %b/%b to disk" % (self.name, name), os.fsync, fd)
+        insist(b"set mode of %b/%b" % (self.name, name), os.fchmod, fd, 0o744)
+        os.close(fd)
 
     def process(self) -> None:
         """Put previous away through the processor, which is run until it succeeds."""
         while (code := self.run_processor()) != 0:
-            warn(b"processor %b in %b, pausing" % (b"crashed" if code < 0 else b"failed", self.name))
-            time.sleep(PAUSE)
-        insist(b"write %b/processed to disk" % self.name, settle, b"processed", 0o744)
-        insist(b"write %b/newstate to disk" % self.name, settle, b"newstate")
-        insist(b"rename newstate to state in directory " + self.name, rename, b"newstate", b"state")
-        insist(b"remove %b/previous" % self.name, remove, b"previous")
+            pause(b"processor %b in %b, pausing" % (b"crashed" if code < 0 else b"failed", self.name))
+        self.settle(insist(b"open %b/processed" % self.name, self.made, b"processed"), b"processed")
+        newstate = insist(b"open %b/newstate" % self.name, self.made, b"newstate")
+        insist(b"write %b/newstate to disk" % self.name, os.fsync, newstate)
+        os.close(newstate)
+        self.rename(b"newstate", b"state")
+        self.remove(b"previous")
         self.put_away(b"processed", b"s")
 
     def run_processor(self) -> int:
         """Run the processor on previous; its exit code, or a signal's number below 0."""
         fds = {
-            0: insist(b"read %b/previous" % self.name, source, b"previous"),
-            1: insist(b"create %b/processed" % self.name, target, b"processed"),
-            4: insist(b"read %b/state" % self.name, source, b"state"),
-            5: insist(b"create %b/newstate" % self.name, target, b"newstate"),
+            0: insist(b"read %b/previous" % self.name, self.source, b"previous"),
+            1: insist(b"create %b/processed" % self.name, self.target, b"processed"),
+            4: insist(b"read %b/state" % self.name, self.source, b"state"),
+            5: insist(b"create %b/newstate" % self.name, self.target, b"newstate"),
         }
         try:
+            self.folder.enter()  # before the child has closed it
             pid = insist(b"fork for processor in " + self.name, spawn, self.processor_command, fds)
         finally:
             for fd in fds.values():
@@ -256,69 +298,40 @@ class LogDir:
         assert self.processor is not None
         return run([b"sh", b"-c", self.processor], path=b"/bin", name=b"multilog")
 
-    def put_away(self, name: bytes, letter: bytes) -> None:
-        """Make the log *name*, if there is one, an old log, and let the oldest go that are too many."""
-        links = insist(b"stat %b/%b" % (self.name, name), link_count, name)
-        if links > 1:  # as the original: it has been put away already
-            insist(b"remove %b/%b" % (self.name, name), remove, name)
-        elif links == 1:
-            while os.path.lexists(old := b"%b.%b" % (label(), letter)):
+    def source(self, name: bytes) -> int:
+        """*name*, open for reading; made when it is missing, as state is after a clean start without a processor."""
+        return self.folder.open(name, os.O_RDONLY | os.O_CREAT, 0o644)
+
+    def target(self, name: bytes) -> int:
+        """*name*, made or emptied, open for writing."""
+        return self.folder.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+
+    def made(self, name: bytes) -> int:
+        """*name*, which the processor has made or left to us to make, open for writing."""
+        return self.folder.open(name, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+
+    def put_away(self, name: bytes, letter: bytes) -> bool:
+        """Make the log *name* an old log; whether there was one."""
+        status = insist(b"stat %b/%b" % (self.name, name), self.folder.stat, name)
+        if status is None:
+            return False
+        if status.st_nlink > 1:  # as the original: it has been put away already
+            self.remove(name)
+        else:
+            while self.folder.taken(old := b"%b.%b" % (label(), letter)):
                 pass  # somebody has set the clock back: wait for the next nanosecond
-            insist(b"rename %b to %b in directory %b" % (name, old, self.name), rename, name, old)
-        if links:
-            self.prune()
+            self.rename(name, old)
+        return True
 
     def prune(self) -> None:
         """Remove the oldest logs that are more than may be kept besides current."""
-        for name in insist(b"read directory " + self.name, old_logs)[: -(self.keep - 1)]:
-            insist(b"remove %b/%b" % (self.name, name), remove, name)
+        names = insist(b"read directory " + self.name, self.folder.names)
+        old = sorted(name for name in names if name.startswith(b"@") and len(name) >= SIZE)
+        for name in old[: -(self.keep - 1)]:
+            self.remove(name)
 
+    def rename(self, old: bytes, new: bytes) -> None:
+        insist(b"rename %b to %b in directory %b" % (old, new, self.name), self.folder.rename, old, new)
 
-def old_logs() -> list[bytes]:
-    """The names of the old logs here, the oldest first."""
-    return sorted(name for name in os.listdir(b".") if name.startswith(b"@") and len(name) >= SIZE)
-
-
-def mode(name: bytes) -> int:
-    """The mode of the file *name*, 0 when there is none."""
-    try:
-        return os.stat(name).st_mode
-    except FileNotFoundError:
-        return 0
-
-
-def link_count(name: bytes) -> int:
-    """How many names the file *name* has, 0 when there is none."""
-    try:
-        return os.stat(name).st_nlink
-    except FileNotFoundError:
-        return 0
-
-
-def remove(name: bytes) -> None:
-    """Remove the file *name*, if there is one."""
-    try:
-        os.unlink(name)
-    except FileNotFoundError:
-        pass
-
-
-def source(name: bytes) -> int:
-    """*name*, open for reading; made when it is missing, as state is after a clean start without a processor."""
-    return os.open(name, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
-
-
-def target(name: bytes) -> int:
-    """*name*, made or emptied, open for writing."""
-    return os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
-
-
-def settle(name: bytes, mode: int | None = None) -> None:
-    """Put the file *name* on disk, then give it *mode*."""
-    fd = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-    try:
-        os.fsync(fd)
-        if mode is not None:
-            os.fchmod(fd, mode)
-    finally:
-        os.close(fd)
+    def remove(self, name: bytes) -> None:
+        insist(b"remove %b/%b" % (self.name, name), self.folder.remove, name)

@@ -29,6 +29,12 @@ What it writes to descriptor 5 the next one finds on descriptor 4. When it fails
 again; meanwhile no input is read. When the disk is full, multilog says so and waits;
 nothing that it has read is lost.
 
+When multilog is killed, even with KILL, nothing of what comes through a pipe is lost, torn or
+written twice: it is kept in the file inbox of the first directory until it is in the logs,
+and the next multilog goes on where the killed one was. (Lines that e shows may be shown twice.)
+After a crash of the machine all dir/@label.s are whole; the last lines of current may be
+missing.
+
 TERM ends multilog at the next line end; it reads nothing beyond that. ALRM makes an old
 log of every current that is not empty.
 
@@ -41,233 +47,59 @@ See also: tai64n, tai64nlocal, svscan
 
 from __future__ import annotations
 
-import os
 import select
 import signal
 
 from supervise.command import Argv, command
-from supervise.errors import Temporary, reason
-from supervise.fd import write_all
-from supervise.log.logdir import BLOCK, LogDir, insist, warn
-from supervise.log.selection import SEEN, Pattern, Selection
+from supervise.errors import reason
+from supervise.log.inbox import Inbox
+from supervise.log.logger import Logger
+from supervise.log.patience import warn
+from supervise.log.script import Script
 from supervise.loop import Signals
-from supervise.stamp import SIZE, label
+from supervise.stamp import label
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-READ = 1 << 18  # bytes
-SHOWN = 200  # bytes of a line that `e` shows
-STATUS = 1001  # bytes of a status file
-DEFAULT_SIZE, DEFAULT_KEEP = 99999, 10
-STAMP = SIZE + 1  # bytes that `t` adds to a line
+    from collections.abc import Iterator
 
 
 @command(b"multilog", b"action...")
 def main(argv: Argv) -> int:
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)  # nobody left to read descriptor 2 must not cost a line of the logs
-    logger = Logger(argv[1:])
+    logger = Logger(Script(argv[1:]))
     signals = Signals(signal.SIGTERM, signal.SIGALRM)
-    for text in arriving(signals, logger):
-        logger.take(text)
+    inbox = Inbox(logger)
+    for text in arriving(signals, inbox, logger):
+        inbox.take(text, label())
     logger.end()
+    inbox.close()
     return 0
 
 
-def arriving(signals: Signals, logger: Logger) -> Iterator[bytes]:
+def arriving(signals: Signals, inbox: Inbox, logger: Logger) -> Iterator[bytes]:
     """What is read, until the input ends, or TERM has come and the line is at its end."""
     poll = select.poll()
     poll.register(0, select.POLLIN)
     poll.register(signals.fileno(), select.POLLIN)
     leaving = False
     while True:
-        ready = poll.poll()
-        arrived = signals.arrived()
-        if signal.SIGALRM in arrived:
-            logger.rotate()
-        leaving = leaving or signal.SIGTERM in arrived
+        ready = [fd for fd, _ in poll.poll()]
+        if signals.noted or signals.fileno() in ready:  # one that came before the input counts before it
+            arrived = signals.arrived()
+            if signal.SIGALRM in arrived:
+                logger.rotate()
+            leaving = leaving or signal.SIGTERM in arrived
         if leaving and not logger.inside:
             return
-        if any(fd == 0 for fd, _ in ready):
+        if 0 in ready:
             try:
-                text = os.read(0, 1 if leaving else READ)  # what follows the line is for the next multilog
+                text = inbox.read(1) if leaving else inbox.read()  # what follows the line is for the next multilog
+            except BlockingIOError:  # somebody else has read it
+                continue
             except OSError as error:
                 warn(b"unable to read input: " + reason(error))
                 return
             if not text:
                 return
             yield text
-
-
-class Logger:
-    """The actions, and the line that is not yet complete.
-
-    Args:
-        words: the actions as given.
-
-    Raises:
-        Temporary: a directory or a file cannot be opened.
-    """
-
-    def __init__(self, words: list[bytes]) -> None:
-        self.stamping = bool(words) and words[0].startswith(b"t")
-        self.actions: list[Pattern | LogDir | Callable[[bytes], object]] = list(actions(words))
-        self.logs = [action for action in self.actions if isinstance(action, LogDir)]
-        # Two that write to descriptor 2 take turns with every line.
-        self.interleaved = self.actions.count(show) > 1
-        self.begun = b""  # of a line of which less than SEEN bytes have come
-        self.followers: list[LogDir] | None = None  # where the rest of a longer one goes
-
-    @property
-    def inside(self) -> bool:
-        """Whether the input stands within a line."""
-        return bool(self.begun) or self.followers is not None
-
-    def take(self, text: bytes) -> None:
-        """Do with *text*, as it was read, what the actions say."""
-        stamp = label() + b" " if self.stamping else b""
-        at = 0
-        while at < len(text):
-            end = self.stretch(text, at)
-            self.take_stretch(text[at:end], stamp)
-            at = end
-
-    def stretch(self, text: bytes, at: int) -> int:
-        """How far *text* can be taken at once: as far as all logs have room for it surely, or a block."""
-        size = len(text) - at
-        room = min((log.room() for log in self.logs), default=size * STAMP) - len(self.begun) - STAMP
-        if size > room:
-            size = max(BLOCK, room // BLOCK * BLOCK)
-        while size > BLOCK:
-            need = size + STAMP * text.count(b"\n", at, at + size) if self.stamping else size
-            if need <= room:
-                break
-            size = max(BLOCK, size * room // need // BLOCK * BLOCK)
-        return at + size
-
-    def take_stretch(self, text: bytes, stamp: bytes) -> None:
-        """Split *text* into lines, or what there is of them, and act on those."""
-        if self.followers is not None:
-            end = text.find(b"\n") + 1
-            rest, text = (text[:end], text[end:]) if end else (text, b"")
-            for log in self.followers:
-                log.put(rest)
-            if end:
-                self.followers = None
-        end = text.rfind(b"\n") + 1
-        if end:
-            lines = (self.begun or stamp) + text[: end - 1].replace(b"\n", b"\n" + stamp) + b"\n"
-            for some in one_by_one(lines) if self.interleaved else (lines,):
-                self.act(Selection(some))
-            self.begun = b""
-        if end < len(text):
-            self.begun = (self.begun or stamp) + text[end:]
-            if len(self.begun) >= SEEN:
-                self.followers = self.act(Selection(self.begun + b"\n"), ended=False)
-                self.begun = b""
-        for log in self.logs:
-            log.flush()
-
-    def act(self, lines: Selection, ended: bool = True) -> list[LogDir]:
-        """Do with *lines* what the actions say; the directories that take them.
-
-        Args:
-            ended: false for a single line of which more is to come.
-        """
-        takers = []
-        for action in self.actions:
-            if isinstance(action, Pattern):
-                lines.apply(action)
-            elif text := lines.selected():
-                if isinstance(action, LogDir):
-                    action.put(text if ended else text[:-1])
-                    takers.append(action)
-                else:
-                    action(text)
-        return takers
-
-    def rotate(self) -> None:
-        """Make an old log of every current that is not empty."""
-        for log in self.logs:
-            if log.length:
-                log.rotate()
-
-    def end(self) -> None:
-        """Complete the last line, and end all logs cleanly."""
-        if self.inside:
-            self.take_stretch(b"\n", b"")
-        for log in self.logs:
-            log.end()
-
-
-def actions(words: list[bytes]) -> Iterator[Pattern | LogDir | Callable[[bytes], object]]:
-    """The actions that *words* mean: a pattern, a directory, or what is done with selected lines."""
-    try:
-        here = os.open(b".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except OSError as error:
-        raise Temporary(b"unable to switch to current directory", error) from None
-    size, keep, processor = DEFAULT_SIZE, DEFAULT_KEEP, None
-    for word in words:
-        letter, rest = word[:1], word[1:]
-        if letter in (b"+", b"-"):
-            yield Pattern(word)
-        elif letter == b"s":
-            size = number(rest)
-        elif letter == b"n":
-            keep = number(rest)
-        elif letter == b"!":
-            processor = rest
-        elif letter == b"e":
-            yield show
-        elif letter == b"=":
-            os.fchdir(here)
-            yield Status(rest)
-        elif letter in (b".", b"/"):
-            os.fchdir(here)
-            yield LogDir(word, size, keep, processor)
-    os.close(here)
-
-
-def one_by_one(lines: bytes) -> list[bytes]:
-    """The lines in *lines*, each with its line end, which is nothing but a line feed."""
-    return [line + b"\n" for line in lines[:-1].split(b"\n")]
-
-
-def number(digits: bytes) -> int:
-    """The number that *digits* begins with, 0 without any; as the original, other words are not refused."""
-    count = len(digits) - len(digits.lstrip(b"0123456789"))
-    return int(digits[:count] or b"0")
-
-
-def show(text: bytes) -> None:
-    """Write lines to descriptor 2, what there is to see of them."""
-    if len(text) > SHOWN:
-        text = b"".join(line if len(line) <= SHOWN + 1 else line[:SHOWN] + b"...\n" for line in one_by_one(text))
-    try:
-        write_all(2, text)
-    except OSError:  # nobody left to hear it
-        pass
-
-
-class Status:
-    """A file that holds the last line.
-
-    Args:
-        name: the file; made when it is missing.
-
-    Raises:
-        Temporary: it cannot be opened.
-    """
-
-    def __init__(self, name: bytes) -> None:
-        self.name = name
-        try:
-            self.fd = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            raise Temporary(b"unable to create " + name, error) from None
-
-    def __call__(self, text: bytes) -> None:
-        """Keep the last line of *text*."""
-        line = text[text.rfind(b"\n", 0, -1) + 1 : -1][: STATUS - 1].ljust(STATUS, b"\n")
-        insist(b"write " + self.name, os.pwrite, self.fd, line, 0)

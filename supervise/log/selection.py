@@ -1,112 +1,85 @@
-"""Which lines of a log are selected: patterns, and a text whose lines they choose among.
+"""Which lines of a log a row of patterns selects.
 
 A pattern is matched against the whole line, of which only the first 1000 bytes count.
 A star followed by another byte stands for everything up to the first place where that
 byte is, with no second try; a star at the end stands for the rest; any other byte stands
-for itself.  Nothing can be quoted.
+for itself.  Nothing can be quoted.  A line is selected at first; then the last pattern
+that matches it decides.
+
+All patterns of a row become one regular expression, which is asked once for each line;
+and no line is looked at when the text has none of the words that the patterns ask for.
 """
 
 from __future__ import annotations
 
+from itertools import compress, repeat
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    import re
+    from collections.abc import Iterable
 
 SEEN = 1000  # bytes of a line that patterns see
 
 
-class Pattern:
-    """A pattern of multilog's, with its sign: `+*warning*`, `-*`.
-
-    Args:
-        word: the sign and the pattern.
-    """
-
-    __slots__ = ("literal", "selects", "steps")
-
-    def __init__(self, word: bytes) -> None:
-        self.selects = word.startswith(b"+")
-        self.steps = list(steps(word[1:]))
-        # A text without this has no line that matches, which is found out at once.
-        self.literal = max((part for star, part in self.steps if not star), key=len, default=b"")
-
-    @property
-    def always(self) -> bool:
-        """Whether it matches every line."""
-        return self.steps == [(True, b"")]
-
-    def matches(self, line: bytes) -> bool:
-        """Whether the pattern matches *line* (without its line end)."""
-        if len(line) > SEEN:
-            line = line[:SEEN]
-        at = 0
-        for star, part in self.steps:
-            if not star:
-                if not line.startswith(part, at):
-                    return False
-                at += len(part)
-            elif not part:
-                return True
-            else:
-                at = line.find(part, at)
-                if at < 0:
-                    return False
-        return at == len(line)
-
-
-def steps(pattern: bytes) -> Iterator[tuple[bool, bytes]]:
-    """What to do in turn: (False, literal): be at that; (True, byte): go to the first such byte, or to the end."""
-    first, *others = pattern.split(b"*")
-    if first:
-        yield False, first
-    for at, part in enumerate(others):
-        if part:
-            yield True, part[:1]
-            yield False, part
-        else:
-            # A star before a star goes to the next star in the line, and the second one goes on from there.
-            yield True, b"" if at == len(others) - 1 else b"*"
-
-
 class Selection:
-    """The lines of *text*, all selected at first.
+    """What a row of patterns selects.
 
     Args:
-        text: lines, each with its line end.
+        words: the patterns in their order, each with its sign: `-*`, `+*warning*`.
     """
 
-    __slots__ = ("flags", "kept", "lines", "text")
+    __slots__ = ("compiled", "default", "literals", "patterns")
 
-    def __init__(self, text: bytes) -> None:
-        self.text = text
-        self.lines: list[bytes] = []  # split only when a pattern asks
-        self.flags: list[bool] | bool = True  # of each line, or of all lines
-        self.kept: bytes | None = text
+    def __init__(self, words: Iterable[bytes] = ()) -> None:
+        self.default = True  # what a line is that no pattern matches
+        self.patterns: list[bytes] = []
+        for word in words:
+            selects = word.startswith(b"+")
+            if word[1:] == b"*":  # what came before has no effect any more
+                self.default, self.patterns = selects, []
+            elif (self.patterns or selects is not self.default) and b"\n" not in word:
+                self.patterns.append(word)
+        # A text with none of these has no line that a pattern matches, which is found out at once.
+        self.literals = [max(word[1:].split(b"*"), key=len) for word in self.patterns]
+        self.compiled: re.Pattern[bytes] | None = None
 
-    def apply(self, pattern: Pattern) -> None:
-        """Select or deselect the lines that *pattern* matches."""
-        selects = pattern.selects
-        if self.flags is selects or pattern.literal not in self.text:
-            return
-        if pattern.always:
-            self.flags = selects
-            self.kept = self.text if selects else b""
-            return
-        if not self.lines:
-            self.lines = self.text[:-1].split(b"\n")
-        matches = pattern.matches
-        if isinstance(self.flags, bool):
-            self.flags = [matches(line) is selects for line in self.lines]
+    def of(self, text: bytes) -> bytes:
+        """The lines of *text* that are selected; all lines have their line end."""
+        if not any(literal in text for literal in self.literals):
+            return text if self.default else b""
+        if self.compiled is None:
+            self.compiled = compiled(self.patterns, self.default)
+        lines = text[:-1].split(b"\n")
+        selected = list(compress(lines, map(self.compiled.match, lines, repeat(0), repeat(SEEN))))
+        selected.append(b"")
+        return b"\n".join(selected)
+
+
+def compiled(patterns: list[bytes], default: bool) -> re.Pattern[bytes]:
+    """The regular expression that matches the lines that are selected."""
+    import re  # 7 ms
+
+    whole = b"" if default else b"(?!)"
+    for word in patterns:
+        this = expression(word[1:])
+        whole = b"(?:%b|%b)" % (this, whole) if word.startswith(b"+") else b"(?!%b)%b" % (this, whole)
+    return re.compile(whole, re.DOTALL)
+
+
+def expression(pattern: bytes) -> bytes:
+    """The regular expression for one pattern, matched at the begin of a line."""
+    from re import escape
+
+    found = []
+    for at in range(len(pattern)):
+        byte, following = pattern[at : at + 1], escape(pattern[at + 1 : at + 2])
+        if byte != b"*":
+            found.append(escape(byte))
+        elif following:
+            found.append(b"[^%b]*+" % following)  # possessive: there is no second try
+            if following == rb"\*":
+                found.append(rb"(?=\*)")  # the second star goes on from a star in the line
         else:
-            pairs = zip(self.flags, self.lines, strict=True)
-            self.flags = [selects if flag is not selects and matches(line) else flag for flag, line in pairs]
-        self.kept = None
-
-    def selected(self) -> bytes:
-        """The selected lines, each with its line end."""
-        if self.kept is None:
-            assert isinstance(self.flags, list)
-            kept = [line for line, flag in zip(self.lines, self.flags, strict=True) if flag]
-            kept.append(b"")
-            self.kept = b"\n".join(kept)
-        return self.kept
+            return b"".join(found)
+    return b"".join(found) + rb"\Z"

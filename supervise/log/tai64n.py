@@ -13,20 +13,18 @@ Exit status:
 See also: tai64nlocal, multilog
 """
 
-import os
-
 from supervise.command import Argv, command
 from supervise.errors import Temporary
 from supervise.fd import write_all
+from supervise.log.pipe import Pipe
 from supervise.stamp import label
-
-READ = 1 << 18  # bytes
 
 
 @command(b"tai64n")
 def main(argv: Argv) -> int:
+    pipe = Pipe()
     inside = False
-    while text := read():
+    while text := read(pipe):
         stamp = label() + b" "
         stamped = text[:-1].replace(b"\n", b"\n" + stamp) + text[-1:]
         write(stamped if inside else stamp + stamped)
@@ -34,10 +32,10 @@ def main(argv: Argv) -> int:
     return 0
 
 
-def read() -> bytes:
+def read(pipe: Pipe) -> bytes:
     """What can be read now; nothing at the end of input."""
     try:
-        return os.read(0, READ)
+        return pipe.read()
     except OSError as error:
         raise Temporary(b"unable to read input", error) from None
 

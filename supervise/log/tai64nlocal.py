@@ -22,6 +22,7 @@ from __future__ import annotations
 import time
 
 from supervise.command import Argv, command
+from supervise.log.pipe import Pipe
 from supervise.log.tai64n import read, write
 from supervise.stamp import EPOCH
 
@@ -35,10 +36,10 @@ SIGN = 1 << 63  # seconds from here up are before 1970
 
 @command(b"tai64nlocal")
 def main(argv: Argv) -> int:
-    dates = Dates()
+    pipe, dates = Pipe(), Dates()
     label = b""  # the begin of a line, nothing but a label so far
     inside = False  # of a line beyond its label
-    while text := read():
+    while text := read(pipe):
         *lines, rest = (label + text).split(b"\n")
         done = [line if inside and not at else dates.replaced(line) for at, line in enumerate(lines)]
         inside = inside and not lines

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from supervise.log.selection import Pattern, Selection
+from supervise.log.selection import Selection
 
 few = st.text(alphabet="ab*\0", max_size=7).map(str.encode)
 
@@ -24,9 +24,16 @@ def matches(pattern: bytes, line: bytes) -> bool:
     return line[0] == pattern[0] and matches(pattern[1:], line[1:])
 
 
+def selects(pattern: bytes, line: bytes) -> bool:
+    """Whether our pattern matches: it must deselect the line and no other, and select nothing but it."""
+    kept = Selection([b"-" + pattern]).of(line + b"\n")
+    assert Selection([b"-*", b"+" + pattern]).of(line + b"\n") == (b"" if kept else line + b"\n")
+    return not kept
+
+
 @given(few, few)
 def test_a_pattern_matches_by_its_definition(pattern: bytes, line: bytes) -> None:
-    assert Pattern(b"+" + pattern).matches(line) == matches(pattern, line)
+    assert selects(pattern, line) == matches(pattern, line)
 
 
 @pytest.mark.parametrize(
@@ -47,17 +54,21 @@ def test_a_pattern_matches_by_its_definition(pattern: bytes, line: bytes) -> Non
     ],
 )
 def test_what_patterns_match(pattern: bytes, line: bytes, matched: bool) -> None:
-    assert Pattern(b"-" + pattern).matches(line) is matched
+    assert selects(pattern, line) is matched
 
 
 @given(st.lists(st.tuples(st.sampled_from([b"+", b"-"]), few), max_size=5), st.lists(few, min_size=1, max_size=8))
 def test_the_last_pattern_that_matches_a_line_decides(words: list[tuple[bytes, bytes]], lines: list[bytes]) -> None:
-    selection = Selection(b"\n".join(lines) + b"\n")
     expected = b""
     for line in lines:
         signs = [sign for sign, pattern in words if matches(pattern, line)]
         if not signs or signs[-1] == b"+":
             expected += line + b"\n"
-    for sign, pattern in words:
-        selection.apply(Pattern(sign + pattern))
-    assert selection.selected() == expected
+    assert Selection([sign + pattern for sign, pattern in words]).of(b"\n".join(lines) + b"\n") == expected
+
+
+@given(st.lists(st.binary(min_size=1, max_size=3).map(lambda part: part.replace(b"\0", b"")), max_size=4), st.binary())
+def test_every_byte_but_the_star_stands_for_itself(parts: list[bytes], line: bytes) -> None:
+    pattern, line = b"*".join(parts), line.replace(b"\n", b"")
+    assert selects(pattern, line) == (b"\n" not in pattern and matches(pattern, line))
+    assert selects(line, line) or b"*" in line
