@@ -3,9 +3,10 @@
     lock            locked by who writes here
     current         what is written to; mode 0644 meanwhile, 0744 when it has ended cleanly
     @LABEL.s        an old log, complete and on disk; LABEL is the moment when it was finished
+    @LABEL.s.zst    the same, compressed
     @LABEL.u        an old log that a crash has cut off, perhaps within a line
-    previous        a full log that the processor reads
-    processed       what the processor makes of it; mode 0744 when that is complete and on disk
+    previous        a full log that the processor or the compressor reads
+    processed       what it makes of that; mode 0744 when that is complete and on disk
     state           what the processor of the log before has left for this one
     newstate        what this one leaves for the next
     inbox           what was read and is not in the logs yet, in the first directory only; see `inbox`
@@ -15,7 +16,7 @@ What a start finds, and what it makes of it:
 
     current with x                  nothing was cut off: it is gone on with
     current without x, or none      a crash; state and newstate go, and
-        processed with x            becomes @LABEL.s; previous goes
+        processed with x            becomes @LABEL.s or @LABEL.s.zst; previous goes
         processed without x         goes; previous, if there, becomes @LABEL.u
         current                     becomes @LABEL.u
 
@@ -46,6 +47,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from supervise.log.compressor import Compress
     from supervise.log.left import Left
 
 SMALLEST, LARGEST = 4096, 16777215  # sizes
@@ -60,13 +62,17 @@ class LogDir:
         size: largest size of a log in bytes.
         keep: how many logs there may be, with current.
         processor: the shell command that old logs go through, if any.
+        compress: what compresses old logs, if there is no processor.
 
     Raises:
         Temporary: it cannot be opened, or somebody else writes here.
     """
 
-    def __init__(self, name: bytes, size: int, keep: int, processor: bytes | None) -> None:
-        self.name, self.keep, self.processor = name, max(keep, 2), processor
+    def __init__(
+        self, name: bytes, size: int, keep: int, processor: bytes | None, compress: Compress | None = None
+    ) -> None:
+        self.name, self.keep, self.processor, self.compress = name, max(keep, 2), processor, compress
+        self.whole = b"s.zst" if compress else b"s"  # the ending of a log that is complete and on disk
         self.size = min(max(size, SMALLEST), LARGEST)
         self.pending: list[bytes] = []
         self.inside = False  # current ends within a line
@@ -115,7 +121,7 @@ class LogDir:
             self.folder.remove(name)
         if self.is_clean(b"processed"):
             self.folder.remove(b"previous")
-            found = self.put_away(b"processed", b"s")
+            found = self.put_away(b"processed", self.whole)
         else:
             self.folder.remove(b"processed")
             found = self.put_away(b"previous", b"u")
@@ -240,7 +246,7 @@ class LogDir:
         """Finish the log, begin a new one, and put the full one away."""
         self.note()
         self.settle(self.fd, b"current")
-        if self.processor is None:
+        if self.processor is None and self.compress is None:
             self.put_away(b"current", b"s")
             insist(b"create %b/current" % self.name, self.begin)
             self.note()
@@ -267,16 +273,38 @@ class LogDir:
         os.close(fd)
 
     def process(self) -> None:
-        """Put previous away through the processor, which is run until it succeeds."""
+        """Put previous away through the processor or the compressor, which is run until it succeeds."""
+        if self.compress:
+            insist(b"compress %b/previous" % self.name, self.run_compressor)
+        else:
+            self.insist_on_processor()
+        self.settle(insist(b"open %b/processed" % self.name, self.made, b"processed"), b"processed")
+        if self.processor is not None:
+            self.keep_state()
+        self.remove(b"previous")
+        self.put_away(b"processed", self.whole)
+
+    def run_compressor(self) -> None:
+        """Compress previous into processed."""
+        assert self.compress
+        source, target = self.source(b"previous"), self.target(b"processed")
+        try:
+            self.compress(source, target)
+        finally:
+            os.close(source)
+            os.close(target)
+
+    def insist_on_processor(self) -> None:
+        """Run the processor until it succeeds."""
         while (code := self.run_processor()) != 0:
             pause(b"processor %b in %b, pausing" % (b"crashed" if code < 0 else b"failed", self.name))
-        self.settle(insist(b"open %b/processed" % self.name, self.made, b"processed"), b"processed")
+
+    def keep_state(self) -> None:
+        """Have what the processor has left for the next one in state."""
         newstate = insist(b"open %b/newstate" % self.name, self.made, b"newstate")
         insist(b"write %b/newstate to disk" % self.name, os.fsync, newstate)
         os.close(newstate)
         self.rename(b"newstate", b"state")
-        self.remove(b"previous")
-        self.put_away(b"processed", b"s")
 
     def run_processor(self) -> int:
         """Run the processor on previous; its exit code, or a signal's number below 0."""

@@ -16,6 +16,8 @@ added.
               (99999 if it is not said)
     nnumber   directories after this hold at most number logs, 2 or more (10)
     !command  old logs of directories after this go through command
+    zlevel    old logs of directories after this are compressed with Zstandard, at the level 1
+              to 19 (3); z0 or !command ends that, as z ends !command
     dir       append selected lines to the log in dir, which begins with a dot or a slash
 
 In a pattern, a star stands for all bytes up to the first one that is like the byte
@@ -26,8 +28,9 @@ The newest lines are in dir/current. A log that is full becomes dir/@label.s, wh
 is the moment; one that a crash has cut off becomes dir/@label.u. The oldest are removed.
 `sh -c command` finds the full log on descriptor 0; its output is kept in place of the log.
 What it writes to descriptor 5 the next one finds on descriptor 4. When it fails it is run
-again; meanwhile no input is read. When the disk is full, multilog says so and waits;
-nothing that it has read is lost.
+again; meanwhile no input is read. A compressed log is called dir/@label.s.zst; zstdcat and
+svlog read it. When the disk is full, multilog says so and waits; nothing that it has read is
+lost.
 
 When multilog is killed, even with KILL, nothing of what comes through a pipe is lost, torn or
 written twice: it is kept in the file inbox of the first directory until it is in the logs,
@@ -42,7 +45,7 @@ Exit status:
     0    end of input, or TERM
     111  a directory cannot be opened or is in use, or a file cannot be made; nothing was read
 
-See also: tai64n, tai64nlocal, svscan
+See also: tai64n, tai64nlocal, svlog, svscan
 """
 
 from __future__ import annotations

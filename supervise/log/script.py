@@ -7,6 +7,7 @@ from binascii import crc32
 
 from supervise.errors import Temporary
 from supervise.fd import write_all
+from supervise.log.compressor import compressor
 from supervise.log.left import Left, left_in
 from supervise.log.logdir import LogDir
 from supervise.log.patience import insist
@@ -45,7 +46,7 @@ class Script:
             here = os.open(b".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError as error:
             raise Temporary(b"unable to switch to current directory", error) from None
-        size, keep, processor = DEFAULT_SIZE, DEFAULT_KEEP, None
+        size, keep, processor, compress = DEFAULT_SIZE, DEFAULT_KEEP, None, None
         patterns: list[bytes] = []
         selection = Selection()
         is_first = True
@@ -59,7 +60,9 @@ class Script:
             elif letter == b"n":
                 keep = number(rest)
             elif letter == b"!":
-                processor = rest
+                processor, compress = rest, None
+            elif letter == b"z":
+                processor, compress = None, compressor(rest)
             elif letter == b"e":
                 yield selection, show
             elif letter == b"=":
@@ -67,7 +70,7 @@ class Script:
                 yield selection, Status(rest)
             elif letter in (b".", b"/"):
                 os.fchdir(here)
-                yield selection, self.opened(LogDir(word, size, keep, processor), is_first)
+                yield selection, self.opened(LogDir(word, size, keep, processor, compress), is_first)
                 is_first = False
         os.close(here)
 
