@@ -21,7 +21,7 @@ The record `status`:
     byte 16      1 while it is paused, else 0
     byte 17      what is wanted: `u` up, `d` down, NUL no more than it was told (once)
 
-Where services are, `scanned` knows, for commands that are not told.
+Commands that are not told where services are ask `scanned`.
 """
 
 from __future__ import annotations
