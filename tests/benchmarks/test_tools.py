@@ -76,7 +76,7 @@ def test_service_trees_are_measured(tmp_path: Path) -> None:
     assert (benchmark.returncode, err) == (0, "")
     table = rows(out)
     ours = table["2 services, each with a log"].index("pyqmail")
-    assert table["processes"][ours] == "7"
+    assert table["processes"][ours] == "4"
     assert all(float(cells[ours]) > 0 for name, cells in table.items() if name.startswith(("all", "CPU to", "restart")))
     assert not list(tmp_path.iterdir()) and not living_in(tmp_path)
 

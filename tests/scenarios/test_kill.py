@@ -12,7 +12,7 @@ from commands import run
 from instance import Instance
 from peer import STALL, Peer, Until
 from processes import descendants, has_open, talks_to
-from services import gone, parent_of
+from services import children, gone
 from sink import Sink
 from stream import Stream
 from until import until
@@ -93,20 +93,22 @@ def test_no_accepted_mail_is_lost_when_somebody_is_killed_often(mail: Instance, 
 
 
 @pytest.mark.parametrize("service", ["qmail-queued", "qmail-send", "qmail-smtpd", "qmail-send/log"])
-def test_a_service_outlives_its_supervise_and_another_supervise_takes_over(
+def test_a_service_outlives_its_supervise_and_the_next_one_goes_on_with_it(
     mail: Instance, sink: Sink, service: str
 ) -> None:
-    orphan = mail.pid(service)
+    before = mail.pid(service)
+    assert mail.svscan
+    [supervise] = children(mail.svscan.pid)
     with Stream(mail, sink) as stream:
         stream.flow(10)
-        kill(parent_of(orphan))
+        kill(supervise)
         stream.flow(10)
-        until(lambda: supervised(mail, service), what="another supervise")
-        assert not gone(orphan)
-        os.kill(orphan, signal.SIGTERM)  # the new one cannot know of it
+        until(lambda: supervised(mail, service), what="the next supervise")
+        assert mail.pid(service) == before
+        os.kill(before, signal.SIGTERM)
         stream.flow(20)
+    until(lambda: mail.pid(service) not in (0, before), what="the service anew")
     all_up(mail)
-    assert mail.pid(service) != orphan
     stream.settle()
     check(mail)
 
