@@ -49,8 +49,13 @@ class Tree:
             if not place.name.startswith("."):
                 place.rename(place.with_name("." + place.name))
         places = [file.parent for file in self.folder.rglob("run")]
-        run(BIN / "svc", "-dkx", *places)
-        until(lambda: not any(running(place) for place in places))
+
+        def ended() -> bool:
+            run(BIN / "svc", "-dkx", *places)  # each time: after ./run there may be a ./finish to be killed
+            places[:] = [place for place in places if running(place)]
+            return not places
+
+        until(ended)
         for process in self.processes:
             process.terminate()
             process.wait(10)

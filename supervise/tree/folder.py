@@ -43,8 +43,6 @@ if TYPE_CHECKING:
 NEEDS_ROOM = (errno.EAGAIN, errno.ENOMEM)
 MOST = 64  # command bytes taken at a time
 
-KEPT = [b"want", b"ended", b"leaving", b"watched"]  # of a state, when the service has been started since
-
 COMMANDS, NOTIFIED, ENDED, TREE = range(4)  # what a folder tells: see Folder
 
 
@@ -157,7 +155,7 @@ class Folder:
         except OSError:
             found = None
         if orphan:
-            found = self.started(orphan, found)
+            found = state.unannounced(orphan, self.settings().notification_fd, found)
         if found is None:
             return None
         pid = found.number(b"pid")
@@ -169,21 +167,6 @@ class Folder:
         if self.settings().kill_tree:
             self.plant(found.lines.get(b"tree", b""))
         return found
-
-    def started(self, pid: int, before: State | None) -> State:
-        """The state that was not announced: ./run is up, as *pid*."""
-        new = {
-            b"state": state.RUNNING,
-            b"pid": b"%d" % pid,
-            b"process": state.identity(pid) or b"",
-            b"since": stamp.label(),
-            b"starts": b"%d" % (before.number(b"starts") + 1 if before else 1),
-        }
-        wish = self.settings().notification_fd
-        if wish is not None:
-            new[b"notification"] = b"%d" % wish
-        kept = before.lines if before else {}
-        return state.State({**{word: kept[word] for word in KEPT if word in kept}, **new})
 
     def adopt(self, pid: int, identity: bytes | None) -> None:
         """Hear of the end of the process *pid*, if it is still the one that *identity* tells."""
@@ -237,12 +220,15 @@ class Folder:
         mark = self.around.mark
         if mark is None or settings.kill_tree:
             return 0
-        fd = self.notification_fd
+        fd = settings.notification_fd
         mark.begin(self.key)
         try:
             with self.around.room:
                 pid = launch([servicedir.RUN], self.fds, {} if fd is None else {fd: servicedir.NOTIFICATIONS})
-        except ValueError:
+        except (OSError, ValueError) as error:
+            mark.end()
+            if isinstance(error, OSError):
+                raise
             return 0
         self.identity = state.identity(pid)
         return pid

@@ -2,7 +2,7 @@
 
 A ./run that is there and whose number is not yet on disk would be unknown to the next supervisor.  So the supervisor
 makes a mark before it starts one, and takes it away when the number is on disk.  When it is killed in between, svscan
-finds the process: an orphan of our session that was started in that moment.
+finds the process: an orphan of our session that was started in that moment, in the service's folder.
 """
 
 from __future__ import annotations
@@ -37,14 +37,10 @@ class Mark:
         """Whatever has been started is on disk."""
         self.memory[:] = NONE
 
-    def left(self, known: Container[int]) -> tuple[int, int]:
-        """What was being started when the supervisor died: the key of the service, and its process; 0 for none.
-
-        Args:
-            known: processes that are something else.
-        """
+    def left(self) -> tuple[int, int]:
+        """The key of the service that was being started when the supervisor died, and since when; 0 for none."""
         key, since = RECORD.unpack(self.memory[:])
-        return key, orphan(since, known) if key else 0
+        return key, since
 
     def close(self) -> None:
         """Need it no longer."""
@@ -56,8 +52,14 @@ def ticks() -> int:
     return int(time.clock_gettime(time.CLOCK_BOOTTIME) * TICKS)
 
 
-def orphan(since: int, known: Container[int]) -> int:
-    """The one process that has lost its parent and was started *since* then, in our session or its own; or 0."""
+def orphan(since: int, known: Container[int], folder: bytes) -> int:
+    """The process that has lost its parent and was started *since* then, in our session or its own; or 0.
+
+    Args:
+        since: in ticks since the machine's boot.
+        known: processes that are something else.
+        folder: where it was started; of several processes, the first one there is it.
+    """
     session, heirs = os.getsid(0), ancestors()
     found = []
     for name in os.listdir(b"/proc"):
@@ -66,13 +68,24 @@ def orphan(since: int, known: Container[int]) -> int:
             fields = stat.rpartition(b")")[2].split()  # from the third on
             parent, its_session, start = int(fields[1]), int(fields[3]), int(fields[19])
             if start >= since and parent in heirs and its_session in (session, int(name)) and fields[0] not in b"ZX":
-                found.append(int(name))
-    return found[0] if len(found) == 1 else 0
+                found.append((start, int(name)))
+    there = [each for each in found if is_in(each[1], folder)]
+    if there:
+        return min(there)[1]
+    return found[0][1] if len(found) == 1 else 0
+
+
+def is_in(pid: int, folder: bytes) -> bool:
+    """Whether *folder* is the working directory of *pid*."""
+    try:
+        return os.path.samefile(b"/proc/%d/cwd" % pid, folder)
+    except OSError:
+        return False
 
 
 def ancestors() -> set[int]:
-    """Those who can inherit an orphan of our children: ourselves, our parent, and so on."""
-    found = set()
+    """Those who can inherit an orphan of our children: ourselves, our parent, and so on, and process 1."""
+    found = {1}  # which is no ancestor of who has entered a container from outside
     pid = os.getpid()
     while pid:
         found.add(pid)

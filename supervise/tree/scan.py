@@ -12,8 +12,10 @@ from supervise.errors import TEMPORARY, reason
 from supervise.files import slurp
 from supervise.program import execute, find, spawn
 from supervise.tree import servicedir
+from supervise.tree.mark import orphan
 from supervise.tree.order import Order
 from supervise.tree.service import RELEASED
+from supervise.tree.state import State
 from supervise.tree.supervised import Service, Supervised
 from supervise.tree.supervisor import Supervisor
 from supervise.tree.watch import CROWDED, ESSENTIAL, READY, UNREADY
@@ -75,7 +77,7 @@ class Tree:
         if name.startswith(b"."):
             return None
         before = self.listed.get(name)
-        if before and before[0] == inode and not entry.is_symlink():
+        if before and before[0] == inode and before[1].name == name and not entry.is_symlink():
             before[1].seen = self.looks
             return before
         service = self.look_at(name)
@@ -264,9 +266,7 @@ class Tree:
             supervisor = self.supervisors.get(pid)
             if supervisor:
                 self.hear(supervisor)  # its last news
-                key, orphan = supervisor.mark.left({*self.supervisors, *(part.pid for part in self.parts.values())})
-                if key in self.parts:
-                    self.parts[key].orphan = orphan
+                self.find_orphan(supervisor)
                 self.dismiss(supervisor)
             for part in self.parts.values():
                 if part.pid == pid or (supervisor and part.supervisor is supervisor):
@@ -274,6 +274,13 @@ class Tree:
                     if supervisor or os.WIFSIGNALED(status):
                         self.lost.append(part)
         return len(self.lost) > before
+
+    def find_orphan(self, supervisor: Supervisor) -> None:
+        """Find the ./run that *supervisor*, which is dead, has started and not announced."""
+        key, since = supervisor.mark.left()
+        if key in self.parts:
+            known = {*self.supervisors, *(pid for part in self.parts.values() for pid in processes(part))}
+            self.parts[key].orphan = orphan(since, known, directory(self.parts[key]))
 
     def dismiss(self, supervisor: Supervisor) -> None:
         """Have no more to do with a supervisor: it is dead, or has nothing to do any more, and will end."""
@@ -302,6 +309,15 @@ def wants_down(part: Supervised) -> bool:
         return servicedir.Status.parse(slurp(directory(part) + servicedir.STATUS) or b"").want == servicedir.DOWN
     except (OSError, ValueError):
         return False
+
+
+def processes(part: Supervised) -> list[int]:
+    """The processes of the service that are known: its foreign supervise, ./run and ./finish."""
+    try:
+        found = State.parse(slurp(directory(part) + servicedir.STATE) or b"")
+    except OSError:
+        return [part.pid]
+    return [part.pid, found.number(b"pid"), found.number(b"finish")]
 
 
 def command_foreign(part: Supervised, letters: bytes) -> bool:

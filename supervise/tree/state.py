@@ -36,6 +36,7 @@ AT_REST, WAITING, RUNNING, ENDING, FINISHING = b"down", b"waiting", b"up", b"end
 KILLED = 256  # the exit code of what a signal has ended
 UNSEEN = (-1, 0)  # the end of what was no child of ours
 WANTED = {UP: b"up", DOWN: b"down", ONCE: b"once"}
+KEPT = (b"want", b"ended", b"leaving", b"watched")  # of a state, when the service has been started since
 LARGEST = 1 << 31  # above every number of a process
 LAST = 1 << 63  # nanoseconds since 1970; no moment is so late
 
@@ -160,6 +161,25 @@ def left(record: bytes, content: bytes) -> State | None:
         return found
     older = status.since < told.since or (status.since == told.since and status.pid != told.pid)
     return None if older else found
+
+
+def unannounced(pid: int, notification_fd: int | None, before: State | None) -> State:
+    """The state that a supervise was about to write when it was killed: ./run is up, as *pid*.
+
+    Args:
+        pid: its process, alive or not.
+        notification_fd: that on which it says that it is ready, if it does.
+        before: the state that it has left.
+    """
+    lines = {word: value for word, value in before.lines.items() if word in KEPT} if before else {}
+    if before and before.want == DOWN:
+        lines[b"want"] = WANTED[UP]  # somebody has just said so
+    lines[b"state"], lines[b"pid"], lines[b"process"] = RUNNING, b"%d" % pid, identity(pid) or b""
+    lines[b"since"] = stamp.label()
+    lines[b"starts"] = b"%d" % (before.number(b"starts") + 1 if before else 1)
+    if notification_fd is not None:
+        lines[b"notification"] = b"%d" % notification_fd
+    return State(lines)
 
 
 def this_boot() -> bytes | None:

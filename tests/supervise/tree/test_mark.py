@@ -15,7 +15,7 @@ from services import Tree, children, gone, parent_of, pid_of, running, state, up
 from until import until
 
 from supervise.program import spawn
-from supervise.tree.mark import Mark
+from supervise.tree.mark import Mark, orphan
 
 pytestmark = pytest.mark.skipif(not shutil.which("strace"), reason="no strace")
 
@@ -64,26 +64,72 @@ def test_no_service_runs_twice_whenever_the_supervisor_dies(tree: Tree, call: st
     until(lambda: gone(last) and not pid_of(place))
 
 
-def test_a_mark_tells_the_process_that_was_started_under_it() -> None:
+def started_by_a_dying_process(script: str, session: bool = False) -> tuple[tuple[int, int], int]:
+    """A mark that was left by a process that started a shell under it and died; the shell's number."""
     mark = Mark()
-    assert mark.left(()) == (0, 0)
     told, tell = os.pipe()
-    parent = spawn(lambda: start_under(mark, tell), {tell: tell})
-    os.waitpid(parent, 0)
+
+    def start() -> int:
+        mark.begin(7)
+        os.write(tell, b"%d" % spawn([b"sh", b"-c", script.encode()], prepare=os.setsid if session else None))
+        os.kill(os.getpid(), signal.SIGKILL)
+        return 0
+
+    os.waitpid(spawn(start, {tell: tell}), 0)
     child = int(os.read(told, 20))
-    assert mark.left(()) == (7, child)
-    assert mark.left((child,)) == (7, 0)
-    mark.end()
-    assert mark.left(()) == (0, 0)
-    os.kill(child, signal.SIGKILL)
     os.close(told)
     os.close(tell)
+    return mark.left(), child
 
 
-def start_under(mark: Mark, tell: int) -> int:
-    """Start a process under the mark, tell its number, and die."""
+@pytest.mark.parametrize("session", [False, True])
+def test_a_mark_tells_the_process_that_was_started_under_it(session: bool) -> None:
+    (key, since), child = started_by_a_dying_process("exec sleep 1000", session)
+    try:
+        assert key == 7
+        assert orphan(since, (), b".") == child
+        assert orphan(since, (child,), b".") == 0
+        assert orphan(since + 100_000, (), b".") == 0
+    finally:
+        os.kill(child, signal.SIGKILL)
+
+
+def test_of_several_processes_it_is_the_first_in_the_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "s"
+    folder.mkdir()
+    (_, since), other = started_by_a_dying_process("exec sleep 1000")
+    _, first = started_by_a_dying_process(f"cd {folder}; exec sleep 1000")
+    _, second = started_by_a_dying_process(f"cd {folder}; exec sleep 1000")
+    try:
+        until(lambda: os.path.samefile(f"/proc/{second}/cwd", folder))
+        assert orphan(since, (), bytes(folder)) == first
+        assert orphan(since, (), b"/nowhere") == 0
+        assert orphan(since, (first, second), bytes(folder)) == other
+    finally:
+        for pid in (other, first, second):
+            os.kill(pid, signal.SIGKILL)
+
+
+def test_a_mark_that_was_taken_away_tells_nothing() -> None:
+    mark = Mark()
+    assert mark.left() == (0, 0)
     mark.begin(7)
-    child = spawn([b"sleep", b"1000"])
-    os.write(tell, b"%d" % child)
-    os.kill(os.getpid(), signal.SIGKILL)
-    return 0
+    mark.end()
+    assert mark.left() == (0, 0)
+
+
+def test_a_process_that_has_a_parent_is_no_orphan() -> None:
+    mark = Mark()
+    mark.begin(7)
+    mine = spawn([b"sleep", b"1000"])
+    parent = subprocess.Popen(["sh", "-c", "sleep 1000 & echo $!; wait"], stdout=subprocess.PIPE)
+    assert parent.stdout
+    child = int(parent.stdout.readline())
+    try:
+        assert orphan(mark.left()[1], (mine, parent.pid), b".") == 0
+    finally:
+        for pid in (mine, parent.pid, child):
+            os.kill(pid, signal.SIGKILL)
+        os.waitpid(mine, 0)
+        parent.wait()
+        parent.stdout.close()
