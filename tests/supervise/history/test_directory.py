@@ -14,7 +14,7 @@ import pytest
 import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from logs import EPOCH, SECOND, at, lines, put, put_current, put_old
+from logfiles import EPOCH, SECOND, at, lines, put, put_current, put_old
 
 from supervise.history.directory import LONGEST, UNKNOWN, entries_of, logs_in, release, select, tail
 from supervise.history.svlog import Request, merged, wanted

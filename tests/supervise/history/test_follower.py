@@ -16,7 +16,7 @@ from typing import NoReturn
 import psutil
 import pytest
 from commands import run, start
-from logs import at, lines, put, put_current, put_old
+from logfiles import at, lines, put, put_current, put_old
 from until import until
 
 from supervise import inotify

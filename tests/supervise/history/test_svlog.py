@@ -17,7 +17,7 @@ import zstandard
 from commands import BIN, environment, run, start
 from hypothesis import given
 from hypothesis import strategies as st
-from logs import EPOCH, SECOND, at, lines, put, put_current, put_old
+from logfiles import EPOCH, SECOND, at, lines, put, put_current, put_old
 
 from supervise.history.view import View, harmless
 from supervise.stamp import label
