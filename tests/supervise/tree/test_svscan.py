@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import resource
 import signal
 import time
 from pathlib import Path
 
+import pytest
 from commands import BIN, run
 from services import Tree, children, gone, kill, parent_of, pid_of, running, state_of, title_of, up
 from until import until
@@ -137,3 +139,37 @@ def test_it_takes_the_current_folder_when_none_is_named(tree: Tree) -> None:
 def test_a_folder_that_is_not_there_is_fatal(tmp_path: Path) -> None:
     done = run("svscan", "missing", cwd=tmp_path)
     assert done == (111, b"", b"svscan: fatal: unable to chdir to missing: file does not exist\n")
+
+
+@pytest.mark.parametrize("come", ["link", "rename"])
+def test_what_is_complete_when_it_comes_is_noticed_at_once(tree: Tree, tmp_path: Path, come: str) -> None:
+    """Five seconds pass between two looks: of ten that come one after another, each is up before the next comes."""
+    svscan = tree.start("svscan", tree.folder)
+    until(lambda: b"inotify" in run("ls", "-l", f"/proc/{svscan.pid}/fd").out)
+    began = time.monotonic()
+    for number in range(10):
+        place = tree.service(f".made{number}")
+        if come == "rename":
+            up(place.rename(tree.folder / f"made{number}"))
+        else:
+            place = place.rename(tmp_path / f"made{number}")
+            (tree.folder / f"made{number}").symlink_to(place)
+            up(place)
+    assert time.monotonic() - began < 25  # ten looks would take fifty
+    for place in tmp_path.glob("made*"):
+        tree.svc("-dkx", place)
+        until(lambda: not running(place))  # noqa: B023
+
+
+@pytest.mark.long
+def test_there_may_be_more_than_a_thousand_services(tree: Tree) -> None:
+    tree.service("first", "ulimit -n > limit; exec sleep 1000\n")
+    for number in range(1100):
+        place = tree.folder / f"s{number}"
+        place.mkdir()
+        (place / "run").symlink_to(tree.folder / "first" / "run")
+    svscan = tree.start("svscan", tree.folder)
+    until(lambda: all(pid_of(place) for place in tree.folder.glob("s*")), seconds=120)
+    limits = {(place / "limit").read_text() for place in tree.folder.glob("s*") if (place / "limit").exists()}
+    assert limits == {f"{resource.getrlimit(resource.RLIMIT_NOFILE)[0]}\n"}
+    assert len(children(svscan.pid)) == 1
