@@ -2,7 +2,7 @@
 
 A process of its own for each service would cost more than a megabyte each.  One process for all of them costs a few
 kilobytes for each, and nothing that anybody sees depends on it: each service has its folder `supervise` with the same
-files, and a supervise that dies is replaced at once by one that goes on with what runs (see `Folder.find_running`).
+files, and a supervise that dies is replaced at once by one that goes on with what runs (see `Folder.find_left`).
 
 svscan sends a key, the service's folder below its own, the name for messages, whether the service is to wait, and
 descriptors with the numbers that ./run finds them under; or a key and commands, as `svc` would write them.  It is told
