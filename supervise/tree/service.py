@@ -8,6 +8,8 @@
     x   exit         leave                leave when it     leave afterwards
                                           ends
     w   released     start, if waiting    wait no more      wait no more
+    l   last         leave; after a last  leave when it     leave afterwards
+                     life, if it is due   ends
     p   pause        -                    STOP              -
     c   continue     -                    CONT              -
     h a i t          -                    HUP ALRM INT TERM -
@@ -52,7 +54,7 @@ GRACE = 5.0  # seconds from TERM to KILL for what ./run has left behind
 CANNOT_RUN = 111  # the exit code of a ./run that could not be run
 NEVER_AGAIN = 125  # exit code of ./finish: keep it down
 
-RELEASED = b"w"
+RELEASED, LAST = b"w", b"l"
 SIGNALS = {
     b"h": signal.SIGHUP,
     b"a": signal.SIGALRM,
@@ -160,7 +162,7 @@ class Service:
         elif found.word == FINISHING:
             self.judge()
             self.rest(now, since)
-        elif want == UP:
+        elif want == UP or self.leaving:
             self.start(now, since)
         self.world.announce(self)
 
@@ -293,10 +295,18 @@ class Service:
     def stay_down(self, now: float, since: int) -> None:
         self.status.want = DOWN
         self.call_off()
+        self.left = self.leaving
 
     def leave(self, now: float, since: int) -> None:
         self.call_off()
         self.left = True
+
+    def leave_at_last(self, now: float, since: int) -> None:
+        if self.phase == AT_REST and self.due is None:
+            self.leave(now, since)
+        else:
+            self.leaving = True
+            self.go_up_once(now, since)
 
     def release(self, now: float, since: int) -> None:
         self.waiting = False
@@ -358,6 +368,7 @@ WHILE_DOWN: Table = {
     b"o": Service.go_up_once,
     b"d": Service.stay_down,
     b"x": Service.leave,
+    LAST: Service.leave_at_last,
     RELEASED: Service.release,
 }
 WHILE_UP: Table = {
@@ -365,6 +376,7 @@ WHILE_UP: Table = {
     b"o": Service.end_some_day,
     b"d": Service.go_down,
     b"x": Service.leave_later,
+    LAST: Service.leave_later,
     b"p": Service.pause,
     b"c": Service.go_on,
     RELEASED: Service.release,
@@ -374,6 +386,7 @@ WHILE_ENDING: Table = {
     b"o": Service.start_once_afterwards,
     b"d": Service.stay_down_afterwards,
     b"x": Service.leave_later,
+    LAST: Service.leave_later,
     b"k": Service.kill_rest,
     RELEASED: Service.release,
 }
