@@ -32,7 +32,7 @@ from __future__ import annotations
 import signal
 
 from supervise.tree.servicedir import DOWN, ONCE, UP, Status
-from supervise.tree.settings import NOTHING
+from supervise.tree.settings import ESSENTIAL, NOTHING
 from supervise.tree.state import AT_REST, ENDING, FINISHING, KILLED, RUNNING, UNSEEN, WAITING
 from supervise.tree.world import NO_PROCESS, NO_PROGRAM
 
@@ -143,6 +143,8 @@ class Service:
         self.status = Status(before.since, before.pid, before.paused, want)
         self.starts, self.ended = found.number(b"starts"), found.ended
         self.leaving = b"leaving" in found.lines
+        self.essential_ended = found.lines.get(b"leaving") == ESSENTIAL
+        self.code = code_of(self.ended or UNSEEN) if self.essential_ended else 0
         self.again = want == UP
         self.started = now - (since - before.since) / SECOND
         self.rested = min(self.started, now) + PAUSE
@@ -154,13 +156,10 @@ class Service:
             elif want == DOWN:
                 self.limit_down(now)
         elif found.word == ENDING:
-            self.judge()
             self.end_tree(now, since)
         elif found.word == FINISHING and alive:
-            self.judge()
             self.finish(found.number(b"finish"), now)
         elif found.word == FINISHING:
-            self.judge()
             self.rest(now, since)
         elif want == UP or self.leaving:
             self.start(now, since)
@@ -223,13 +222,9 @@ class Service:
         self.again = want == UP
         self.short_lives = self.short_lives + 1 if now - self.started < SHORT_LIFE else 0
         self.settings = self.world.settings()
-        self.judge()
+        if self.settings.essential and want != DOWN:
+            self.leaving, self.essential_ended, self.code = True, True, code_of(ended)
         self.end_tree(now, since)
-
-    def judge(self) -> None:
-        """See whether the end of ./run is the end of more."""
-        if self.settings.essential and self.status.want != DOWN:
-            self.leaving, self.essential_ended, self.code = True, True, code_of(self.ended or UNSEEN)
 
     def end_tree(self, now: float, since: int) -> None:
         """End what ./run has left behind, if that is wanted."""

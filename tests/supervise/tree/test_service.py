@@ -555,8 +555,9 @@ def test_a_finish_that_is_gone_is_not_run_again() -> None:
 
 @pytest.mark.parametrize("word", [ENDING, FINISHING])
 def test_an_essential_service_that_ended_before_is_the_end_of_all(word: bytes) -> None:
-    life = heir(word, False, wishes={"essential": True}, ended=b"256 15")
+    life = heir(word, False, want=DOWN, leaving=b"essential", ended=b"256 15")
     assert life.service.left
+    assert life.service.essential_ended
     assert life.service.code == 143
 
 
