@@ -322,7 +322,7 @@ class Folder:
         if status.paused:
             lines[b"paused"] = b"yes"
         if service.leaving:
-            lines[b"leaving"] = b"yes"
+            lines[b"leaving"] = settings.ESSENTIAL if service.essential_ended else b"yes"
         if status.pid and self.notification_fd is not None:
             lines[b"notification"] = b"%d" % self.notification_fd
         if service.ready is not None:

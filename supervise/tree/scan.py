@@ -303,14 +303,6 @@ def is_ready(part: Supervised) -> bool:
     return status.pid != 0 and written >= part.began - GRAIN
 
 
-def wants_down(part: Supervised) -> bool:
-    """Whether somebody wants the service down."""
-    try:
-        return servicedir.Status.parse(slurp(directory(part) + servicedir.STATUS) or b"").want == servicedir.DOWN
-    except (OSError, ValueError):
-        return False
-
-
 def processes(part: Supervised) -> list[int]:
     """The processes of the service that are known: its foreign supervise, ./run and ./finish."""
     try:

@@ -8,6 +8,8 @@
     x   exit         leave                leave when it     leave afterwards
                                           ends
     w   released     start, if waiting    wait no more      wait no more
+    l   last         leave; after a last  leave when it     leave afterwards
+                     life, if it is due   ends
     p   pause        -                    STOP              -
     c   continue     -                    CONT              -
     h a i t          -                    HUP ALRM INT TERM -
@@ -30,7 +32,7 @@ from __future__ import annotations
 import signal
 
 from supervise.tree.servicedir import DOWN, ONCE, UP, Status
-from supervise.tree.settings import NOTHING
+from supervise.tree.settings import ESSENTIAL, NOTHING
 from supervise.tree.state import AT_REST, ENDING, FINISHING, KILLED, RUNNING, UNSEEN, WAITING
 from supervise.tree.world import NO_PROCESS, NO_PROGRAM
 
@@ -52,7 +54,7 @@ GRACE = 5.0  # seconds from TERM to KILL for what ./run has left behind
 CANNOT_RUN = 111  # the exit code of a ./run that could not be run
 NEVER_AGAIN = 125  # exit code of ./finish: keep it down
 
-RELEASED = b"w"
+RELEASED, LAST = b"w", b"l"
 SIGNALS = {
     b"h": signal.SIGHUP,
     b"a": signal.SIGALRM,
@@ -141,6 +143,8 @@ class Service:
         self.status = Status(before.since, before.pid, before.paused, want)
         self.starts, self.ended = found.number(b"starts"), found.ended
         self.leaving = b"leaving" in found.lines
+        self.essential_ended = found.lines.get(b"leaving") == ESSENTIAL
+        self.code = code_of(self.ended or UNSEEN) if self.essential_ended else 0
         self.again = want == UP
         self.started = now - (since - before.since) / SECOND
         self.rested = min(self.started, now) + PAUSE
@@ -152,15 +156,12 @@ class Service:
             elif want == DOWN:
                 self.limit_down(now)
         elif found.word == ENDING:
-            self.judge()
             self.end_tree(now, since)
         elif found.word == FINISHING and alive:
-            self.judge()
             self.finish(found.number(b"finish"), now)
         elif found.word == FINISHING:
-            self.judge()
             self.rest(now, since)
-        elif want == UP:
+        elif want == UP or self.leaving:
             self.start(now, since)
         self.world.announce(self)
 
@@ -221,13 +222,9 @@ class Service:
         self.again = want == UP
         self.short_lives = self.short_lives + 1 if now - self.started < SHORT_LIFE else 0
         self.settings = self.world.settings()
-        self.judge()
+        if self.settings.essential and want != DOWN:
+            self.leaving, self.essential_ended, self.code = True, True, code_of(ended)
         self.end_tree(now, since)
-
-    def judge(self) -> None:
-        """See whether the end of ./run is the end of more."""
-        if self.settings.essential and self.status.want != DOWN:
-            self.leaving, self.essential_ended, self.code = True, True, code_of(self.ended or UNSEEN)
 
     def end_tree(self, now: float, since: int) -> None:
         """End what ./run has left behind, if that is wanted."""
@@ -293,10 +290,18 @@ class Service:
     def stay_down(self, now: float, since: int) -> None:
         self.status.want = DOWN
         self.call_off()
+        self.left = self.leaving
 
     def leave(self, now: float, since: int) -> None:
         self.call_off()
         self.left = True
+
+    def leave_at_last(self, now: float, since: int) -> None:
+        if self.phase == AT_REST and self.due is None:
+            self.leave(now, since)
+        else:
+            self.leaving = True
+            self.go_up_once(now, since)
 
     def release(self, now: float, since: int) -> None:
         self.waiting = False
@@ -358,6 +363,7 @@ WHILE_DOWN: Table = {
     b"o": Service.go_up_once,
     b"d": Service.stay_down,
     b"x": Service.leave,
+    LAST: Service.leave_at_last,
     RELEASED: Service.release,
 }
 WHILE_UP: Table = {
@@ -365,6 +371,7 @@ WHILE_UP: Table = {
     b"o": Service.end_some_day,
     b"d": Service.go_down,
     b"x": Service.leave_later,
+    LAST: Service.leave_later,
     b"p": Service.pause,
     b"c": Service.go_on,
     RELEASED: Service.release,
@@ -374,6 +381,7 @@ WHILE_ENDING: Table = {
     b"o": Service.start_once_afterwards,
     b"d": Service.stay_down_afterwards,
     b"x": Service.leave_later,
+    LAST: Service.leave_later,
     b"k": Service.kill_rest,
     RELEASED: Service.release,
 }

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 
 from supervise.command import say
-from supervise.tree.scan import wants_down
+from supervise.tree.service import LAST
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class Shutdown:
         """Tell a log, which nobody writes to any more, to end when it has read what there is."""
         now = time.monotonic()
         if log.key not in self.told:
-            self.tell(log, b"x" if wants_down(log) else b"ox")
+            self.tell(log, b"ox" if log.pid else LAST)
             self.limits[log.key] = now + LOG_GRACE
         elif self.limits[log.key] <= now:
             self.limits[log.key] += LOG_GRACE

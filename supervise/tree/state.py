@@ -11,7 +11,7 @@ Lines of a word, a blank and a value; who reads it skips what it does not know.
     since LABEL      when the service last went up or down: a TAI64N label
     want WORD        `up`, `down`, or `once`: no more than it was told
     paused yes       it has been stopped by `svc -p`
-    leaving yes      supervise is to end with the service
+    leaving WORD     supervise is to end with the service; `essential`: and svscan too
     starts N         how often this supervise and those before it, as far as known, have started it
     notification FD  it says when it is ready, by descriptor FD; only while it is up
     ready LABEL      when it said so

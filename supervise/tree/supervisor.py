@@ -135,7 +135,7 @@ class Served:
         assert self.channel
         try:
             while True:
-                message, fds, _, _ = socket.recv_fds(self.channel, LARGEST, 2, socket.MSG_CMSG_CLOEXEC)
+                message, fds, _, _ = socket.recv_fds(self.channel, LARGEST, 2)
                 if not message:
                     break
                 words = marshal.loads(message)
@@ -165,6 +165,8 @@ class Served:
             say(b"supervise: warning: %s: no room for its descriptors" % path)
             self.watch.news.append((key, LEFT, TEMPORARY))
             return
+        for have in fds:
+            os.set_inheritable(have, False)
         try:
             os.fchdir(self.folder)
             self.watch.take(key, path, name, dict(zip(wanted, fds, strict=True)), waiting, orphan)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from supervise.tree.folder import Folder
-from supervise.tree.service import NEVER_AGAIN, PAUSE, RELEASED, Service
+from supervise.tree.service import LAST, NEVER_AGAIN, PAUSE, RELEASED, Service
 from supervise.tree.servicedir import DOWN, UP
 from supervise.tree.settings import Settings
 from supervise.tree.state import AT_REST, ENDING, FINISHING, RUNNING, WAITING, State
@@ -144,8 +144,8 @@ class Life:
 
     # -- what may happen -----------------------------------------------------------------------
     def command(self, letter: bytes) -> None:
-        self.told_to_leave |= letter == b"x"
-        self.released |= letter in (b"u", b"o", RELEASED)
+        self.told_to_leave |= letter in (b"x", LAST)
+        self.released |= letter in (b"u", b"o", RELEASED, LAST)
         if not self.service.left:
             self.service.happen(letter, self.model.now, self.since)
 
@@ -209,7 +209,7 @@ class Life:
                 break
             if self.service.phase == ENDING:
                 self.vanish(None)
-            if self.service.phase == FINISHING:
+            if self.service.phase == FINISHING or (self.service.phase == RUNNING and self.service.leaving):
                 self.end(0)
             self.wait(70.0)
             self.check()
@@ -255,11 +255,11 @@ def test_there_is_never_more_than_one_and_it_starts_when_it_may(
 
 
 @settings(max_examples=500, deadline=None)
-@given(EVENTS, EVENTS, BOOL)
+@given(EVENTS, st.sampled_from([b"x", LAST]), EVENTS, BOOL)
 def test_it_is_left_when_it_has_ended_after_x(
-    before: list[tuple[str, object]], after: list[tuple[str, object]], kill_tree: bool
+    before: list[tuple[str, object]], leave: bytes, after: list[tuple[str, object]], kill_tree: bool
 ) -> None:
-    life = a_life([*before, ("doom", None), ("command", b"x"), *after, ("doom", None), ("end", 0)], False, kill_tree)
+    life = a_life([*before, ("doom", None), ("command", leave), *after, ("doom", None), ("end", 0)], False, kill_tree)
     life.settle()
     assert life.service.left
 

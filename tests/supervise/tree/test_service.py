@@ -211,6 +211,30 @@ def test_the_status_says_since_when() -> None:
     assert life.service.status.since == int(life.now * SECOND)
 
 
+def test_after_a_last_life_it_is_left() -> None:
+    life = Life()
+    life.happen(b"u", b"l")
+    assert not life.service.left
+    assert life.happen(DIED) == []
+    assert life.service.left
+
+
+def test_a_last_life_that_is_due_comes_first() -> None:
+    life = Life()
+    life.happen(b"u")
+    life.happen(DIED, b"l", after=0.1)
+    assert not life.service.left
+    assert life.tick(after=1) == ["start"]
+    assert life.happen(DIED) == []
+    assert life.service.left
+
+
+def test_what_is_down_has_no_last_life() -> None:
+    life = Life(DOWN)
+    assert life.happen(b"l") == []
+    assert life.service.left
+
+
 # -- waiting for others ----------------------------------------------------------------------------
 
 
@@ -240,6 +264,13 @@ def test_who_waits_and_is_no_longer_wanted_is_not_released() -> None:
     assert life.happen(b"d", b"w") == []
     assert life.service.phase == AT_REST
     assert life.happen(b"u") == ["start"]
+
+
+def test_who_waits_can_have_a_last_life() -> None:
+    life = waiting_life()
+    assert life.happen(b"l") == ["start"]
+    life.happen(DIED)
+    assert life.service.left
 
 
 def test_who_waits_can_be_left() -> None:
@@ -524,8 +555,9 @@ def test_a_finish_that_is_gone_is_not_run_again() -> None:
 
 @pytest.mark.parametrize("word", [ENDING, FINISHING])
 def test_an_essential_service_that_ended_before_is_the_end_of_all(word: bytes) -> None:
-    life = heir(word, False, wishes={"essential": True}, ended=b"256 15")
+    life = heir(word, False, want=DOWN, leaving=b"essential", ended=b"256 15")
     assert life.service.left
+    assert life.service.essential_ended
     assert life.service.code == 143
 
 

@@ -1,205 +1,341 @@
-"""svscan -s, and svscan as process 1: everything comes down in order, or with what is essential."""
+"""svscan -s brings services down: those first that others do not need, logs last and complete."""
 
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
-from commands import BIN, environment
-from services import Tree, children, gone, kill, pid_of, running, up
+from commands import BIN
+from services import DEBIAN, Tree, children, gone, kill, parent_of, pid_of, running, state, up
 from until import until
 
-TALKATIVE = """
-trap 'n=0; while [ $n -lt 500 ]; do n=$((n+1)); echo last words $n; done; echo NAME >> ../ended; exit 0' TERM
-touch begun
-while :; do sleep 0.02; done
+# It notes when it has ended, some time after TERM; what it waits for is a child, so TERM is heard at once.
+NOTE_END = """
+trap 'kill $!; sleep 0.1; echo "${PWD##*/}" >> ../.ends; exit' TERM
+sleep 1000 & wait
 """
+STUBBORN = "trap '' TERM; touch stubborn; while :; do sleep 0.1; done\n"
 
 
-def talkative(tree: Tree, name: str, after: str = "", log: str | None = None) -> Path:
-    """A service that has much to say when it is told to end."""
-    place = tree.service(name, TALKATIVE.replace("NAME", name), log=log)
+def service(tree: Tree, name: str, *after: str, script: str = NOTE_END, log: str | None = None) -> Path:
+    place = tree.service(name, script, log=log)
     if after:
-        (place / "after").write_text(after)
+        (place / "after").write_text(" ".join(after))
     return place
 
 
-def all_gone(tree: Tree) -> bool:
-    return not any(running(file.parent) for file in tree.folder.rglob("run"))
+def ends(tree: Tree) -> list[str]:
+    file = tree.folder / ".ends"
+    return file.read_text().split() if file.exists() else []
+
+
+def start(tree: Tree, *places: Path) -> subprocess.Popen[bytes]:
+    """Start a svscan that stops, and wait for *places*."""
+    svscan = tree.start("svscan", "-s", tree.folder)
+    for place in places:
+        up(place)
+    return svscan
+
+
+def stop(svscan: subprocess.Popen[bytes], number: int = signal.SIGTERM) -> None:
+    svscan.send_signal(number)
+    assert svscan.wait(30) == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_who_has_waited_goes_first_and_logs_go_last(tree: Tree, number: int) -> None:
-    log = "exec multilog ./main\n"
-    for name, after in {"c": "b\n", "b": "a\n", "a": "", "alone": ""}.items():
-        talkative(tree, name, after, log)
+def test_all_goes_down_in_reverse_order(tree: Tree, number: int) -> None:
+    places = [
+        service(tree, "a", "b"),
+        service(tree, "b", "c", "d"),
+        service(tree, "c", "e"),
+        service(tree, "d", "e"),
+        service(tree, "e"),
+        service(tree, "f"),
+    ]
+    svscan = start(tree, *places)
+    pids = [pid_of(place) for place in places]
+    stop(svscan, number)
+    assert all(gone(pid) for pid in pids)
+    assert not any(running(place) for place in places)
+    order = [name for name in ends(tree) if name != "f"]
+    assert order in (["a", "b", "c", "d", "e"], ["a", "b", "d", "c", "e"])
+    assert "f" in ends(tree)
+
+
+def test_who_wait_for_each_other_go_together(tree: Tree) -> None:
+    places = [service(tree, "a", "b"), service(tree, "b", "a"), service(tree, "c", "a")]
+    stop(start(tree, *places))
+    assert ends(tree)[0] == "c"
+    assert sorted(ends(tree)) == ["a", "b", "c"]
+
+
+def test_an_empty_folder_is_down_already(tree: Tree) -> None:
     svscan = tree.start("svscan", "-s", tree.folder)
-    for name in ("a", "b", "c", "alone"):
-        until((tree.folder / name / "begun").exists)
-        up(tree.folder / name / "log")
-    svscan.send_signal(number)
-    assert svscan.wait(60) == 0
-    assert all_gone(tree)
-    order = [name for name in (tree.folder / "ended").read_text().split() if name != "alone"]
-    assert order == ["c", "b", "a"]
-    for name in ("a", "b", "c", "alone"):
-        main = tree.folder / name / "log" / "main"
-        assert main.joinpath("current").read_text().count("last words") == 500
-        assert main.joinpath("current").stat().st_mode & 0o100
+    until(lambda: "SigCgt" in Path(f"/proc/{svscan.pid}/status").read_text() and handles(svscan.pid, signal.SIGTERM))
+    stop(svscan)
 
 
-def test_a_log_whose_service_has_left_a_writer_gets_term(tree: Tree) -> None:
-    place = tree.service("s", "sleep 1000 & echo $! > left; exec sleep 1000\n", log="exec multilog ./main\n")
-    svscan = tree.start("svscan", "-s", tree.folder)
-    until(lambda: (place / "left").exists() and (place / "left").read_text().strip() and pid_of(place / "log"))
-    svscan.terminate()
-    assert svscan.wait(60) == 0
-    assert all_gone(tree)
-    kill(int((place / "left").read_text()))
+def handles(pid: int, number: int) -> bool:
+    """Whether a process has a handler for a signal."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    (mask,) = [int(line.split()[1], 16) for line in lines if line.startswith("SigCgt")]
+    return bool(mask & 1 << number - 1)
 
 
-def test_who_does_not_listen_is_killed_when_that_is_wanted(tree: Tree) -> None:
-    place = tree.service("s", "trap '' TERM; touch begun; while :; do sleep 0.02; done\n")
-    (place / "timeout-kill").write_text("200\n")
-    svscan = tree.start("svscan", "-s", tree.folder)
-    until((place / "begun").exists)
-    svscan.terminate()
-    assert svscan.wait(30) == 0
-    assert all_gone(tree)
-
-
-def test_a_supervisor_that_is_killed_meanwhile_does_not_matter(tree: Tree) -> None:
-    place = tree.service("s", "trap 'touch told' TERM; touch begun; while [ ! -e go ]; do sleep 0.02; done\n")
-    svscan = tree.start("svscan", "-s", tree.folder)
-    until((place / "begun").exists)
-    (supervise,) = children(svscan.pid)
-    svscan.terminate()
-    until((place / "told").exists)
-    kill(supervise)
-    (place / "go").touch()
-    assert svscan.wait(30) == 0
-    assert all_gone(tree)
-
-
-@pytest.mark.parametrize(("end", "code"), [("exit 7", 7), ("exit 0", 0), ("kill -9 $$", 137)])
-def test_what_is_essential_takes_all_with_it(tree: Tree, end: str, code: int) -> None:
-    other = tree.service("other")
-    place = tree.service("s", f"while [ ! -e go ]; do sleep 0.02; done; {end}\n")
-    (place / "essential").touch()
+def test_without_the_option_services_stay(tree: Tree) -> None:
+    place = service(tree, "a")
     svscan = tree.start("svscan", tree.folder)
-    first = up(other)
-    up(place)
-    (place / "go").touch()
-    assert svscan.wait(30) == code
-    assert gone(first)
-    assert all_gone(tree)
+    pid = up(place)
+    svscan.terminate()
+    assert svscan.wait(10) == -signal.SIGTERM
+    assert not gone(pid)
+    assert running(place)
 
 
-def test_what_is_essential_can_be_taken_down(tree: Tree) -> None:
-    place, other = tree.service("s"), tree.service("other")
-    (place / "essential").touch()
-    svscan = tree.start("svscan", tree.folder)
-    first = up(other)
-    up(place)
-    tree.svc("-d", place)
-    until(lambda: not pid_of(place))
-    tree.svc("-u", place)
-    up(place)
-    assert pid_of(other) == first
+@pytest.mark.parametrize("lines", [10, 20000])
+def test_a_log_has_all_that_its_service_said_at_the_end(tree: Tree, lines: int) -> None:
+    talk = f"""
+    trap 'kill $!; i=0; while [ $i -lt {lines} ]; do i=$((i+1)); echo line $i; done; exit' TERM
+    sleep 1000 & wait
+    """
+    place = service(tree, "s", script=talk, log="exec multilog s16777215 ./main\n")
+    svscan = start(tree, place, place / "log")
+    until((place / "log" / "main" / "current").exists)
+    stop(svscan)
+    assert (place / "log" / "main" / "current").read_text() == "".join(f"line {n}\n" for n in range(1, lines + 1))
+    assert not running(place / "log")
+
+
+def test_a_log_that_is_slow_has_the_time_to_read_all(tree: Tree) -> None:
+    talk = "trap 'kill $!; echo one; echo two; exit' TERM; sleep 1000 & wait\n"
+    place = service(tree, "s", script=talk, log="while read -r line; do sleep 0.3; echo $line >> heard; done\n")
+    svscan = start(tree, place, place / "log")
+    stop(svscan)
+    assert (place / "log" / "heard").read_text() == "one\ntwo\n"
+
+
+def test_a_log_that_died_just_before_is_started_to_read_the_rest(tree: Tree) -> None:
+    talk = "trap 'kill $!; kill -9 $(cat log/pid); echo last; exit' TERM; sleep 1000 & wait\n"
+    place = service(tree, "s", script=talk, log="echo $$ > pid; exec cat >> heard\n")
+    svscan = start(tree, place, place / "log")
+    until((place / "log" / "heard").exists)
+    stop(svscan)
+    assert (place / "log" / "heard").read_text() == "last\n"
+
+
+def test_a_log_that_somebody_has_put_down_stays_down(tree: Tree) -> None:
+    place = service(tree, "s", script="exec sleep 1000\n", log="touch started; exec cat\n")
+    (place / "log" / "down").touch()
+    svscan = start(tree, place)
+    until(lambda: running(place / "log"))
+    stop(svscan)
+    assert not (place / "log" / "started").exists()
+
+
+def test_a_writer_that_lingers_holds_the_log_up_for_a_while_only(tree: Tree) -> None:
+    linger = "(trap '' TERM; sleep 1000 & echo $! > lingering; wait) &\nexec sleep 1000\n"
+    place = service(tree, "s", script=linger, log="exec cat >> heard\n")
+    svscan = start(tree, place, place / "log")
+    until(lambda: (place / "lingering").exists() and (place / "lingering").read_text())
+    log = pid_of(place / "log")
+    before = time.monotonic()
+    stop(svscan)
+    assert time.monotonic() - before > 4
+    assert gone(log)
+    os.kill(int((place / "lingering").read_text()), signal.SIGKILL)
+
+
+def test_what_ignores_term_is_killed_if_its_folder_says_so(tree: Tree) -> None:
+    place = service(tree, "s", script=STUBBORN)
+    (place / "timeout-kill").write_text("300")
+    svscan = start(tree, place)
+    until((place / "stubborn").exists)
+    pid = pid_of(place)
+    stop(svscan)
+    assert gone(pid)
+
+
+def test_what_ignores_term_otherwise_is_waited_for_and_named(tree: Tree) -> None:
+    place = service(tree, "s", script=STUBBORN)
+    svscan = start(tree, place)
+    until((place / "stubborn").exists)
+    svscan.terminate()
+    assert svscan.stderr
+    assert svscan.stderr.readline() == b"svscan: still waiting for s\n"
     assert svscan.poll() is None
+    os.kill(pid_of(place), signal.SIGKILL)
+    assert svscan.wait(10) == 0
 
 
-def test_hup_looks_at_the_folder(tree: Tree) -> None:
-    first = tree.service("first")
-    svscan = tree.start("svscan", "-s", tree.folder)
-    up(first)
-    tree.service("made")  # in place, so it is not noticed by itself
+def test_term_twice_is_term(tree: Tree) -> None:
+    place = service(tree, "s")
+    svscan = start(tree, place)
+    svscan.terminate()
+    svscan.terminate()
+    assert svscan.wait(10) == 0
+    assert ends(tree) == ["s"]
+
+
+def test_nothing_new_is_started_on_the_way_down(tree: Tree) -> None:
+    foot = service(tree, "z", script=STUBBORN)
+    svscan = start(tree, foot)
+    svscan.terminate()
+    until(lambda: state(foot)["want"] == "down")
+    tree.service(".new", "touch started\n")
+    (tree.folder / "new").symlink_to(".new")
     svscan.send_signal(signal.SIGHUP)
-    up(tree.folder / "made")
+    os.kill(pid_of(foot), signal.SIGKILL)
+    assert svscan.wait(10) == 0
+    assert not (tree.folder / ".new" / "started").exists()
+    (tree.folder / "new").unlink()
 
 
-# -- process 1 --------------------------------------------------------------------------------
+def test_who_waits_when_it_comes_is_not_started(tree: Tree) -> None:
+    place = service(tree, "a", "z", script="touch started; exec sleep 1000\n")
+    foot = service(tree, "z", script="read -r x < go; echo >&3; exec sleep 1000\n")
+    (foot / "notification-fd").write_text("3")
+    os.mkfifo(foot / "go")
+    svscan = start(tree, foot)
+    until(lambda: state(place)["state"] == "waiting" if running(place) else False)
+    stop(svscan)
+    assert not (place / "started").exists()
 
 
-class Container:
-    """A svscan that is process 1 of a PID namespace."""
-
-    def __init__(self, tree: Tree) -> None:
-        words = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc", BIN / "svscan", tree.folder]
-        self.process = subprocess.Popen(words, env=environment(), stderr=subprocess.PIPE)
-        self.first = until(lambda: children(self.process.pid))[0]
-
-    def wait(self) -> int:
-        return self.process.wait(30)
-
-    def close(self) -> None:
-        self.process.kill()
-        self.process.wait()
-        assert self.process.stderr
-        self.process.stderr.close()
-
-
-contained = pytest.mark.skipif(not shutil.which("unshare"), reason="no unshare")
-
-
-@pytest.mark.root
-@contained
-def test_process_1_brings_all_down_and_buries_everybody(tree: Tree) -> None:
-    place = tree.service("s", "(sleep 0.1 & echo $! > orphan) ; touch begun; exec sleep 1000\n")
-    container = Container(tree)
-    try:
-        until((place / "begun").exists)
-        until(lambda: len(below(container.first)) == 2)  # the supervisor and the service: no orphan, and no zombie
-        os.kill(container.first, signal.SIGTERM)
-        assert container.wait() == 0
-    finally:
-        container.close()
+@pytest.mark.parametrize("moment", ["before", "within"])
+def test_a_supervisor_that_is_killed_on_the_way_down_is_replaced(tree: Tree, moment: str) -> None:
+    talk = (
+        "trap 'kill $!; touch told; while [ ! -e go ]; do sleep 0.02; done; echo last; exit' TERM; sleep 1000 & wait\n"
+    )
+    place = service(tree, "s", script=talk, log="exec cat >> heard\n")
+    other = service(tree, "other", "s")
+    svscan = start(tree, place, place / "log", other)
+    pids = [pid_of(place), pid_of(place / "log"), pid_of(other)]
+    (supervisor,) = children(svscan.pid)
+    if moment == "before":
+        os.kill(svscan.pid, signal.SIGSTOP)
+        kill_unreaped(supervisor)
+        svscan.terminate()
+        os.kill(svscan.pid, signal.SIGCONT)
+        until((place / "told").exists)
+    else:
+        svscan.terminate()
+        until((place / "told").exists)
+        kill_unreaped(supervisor)
+        until(lambda: running(place) and running(place / "log"))
+    (place / "go").touch()
+    assert svscan.wait(30) == 0
+    assert all(gone(pid) for pid in pids)
+    assert ends(tree) == ["other"]
+    assert (place / "log" / "heard").read_text() == "last\n"
+    assert not any(running(each) for each in (place, place / "log", other))
 
 
-@pytest.mark.root
-@contained
-@pytest.mark.parametrize(("end", "code"), [("exit 3", 3), ("kill -9 $$", 137)])
-def test_process_1_ends_with_what_is_essential(tree: Tree, end: str, code: int) -> None:
-    place = tree.service("s", f"sleep 0.2; {end}\n")
+def kill_unreaped(pid: int) -> None:
+    os.kill(pid, signal.SIGKILL)
+    until(lambda: gone(pid))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_to_all_processes_at_once_is_no_trouble(tree: Tree, number: int) -> None:
+    """As Ctrl-C in a terminal does: services, logs and the supervisor get it too."""
+    place = service(
+        tree, "s", script="trap 'echo last; exit' INT TERM; while :; do sleep 0.05; done\n", log="exec cat >> heard\n"
+    )
+    other = service(tree, "other", "s")
+    (other / "finish").write_text("#!/bin/sh\ntouch finished\n")
+    (other / "finish").chmod(0o755)
+    svscan = tree.start("setsid", "svscan", "-s", tree.folder)
+    pids = [up(each) for each in (place, place / "log", other)]
+    assert os.getpgid(pids[0]) == svscan.pid
+    until((place / "log" / "heard").exists)
+    os.killpg(svscan.pid, number)
+    assert svscan.wait(30) == 0
+    assert all(gone(pid) for pid in pids)
+    assert (place / "log" / "heard").read_text() == "last\n"
+    until((other / "finished").exists)
+
+
+def test_a_service_whose_name_is_gone_goes_down_too(tree: Tree) -> None:
+    place = service(tree, ".s", log="exec cat\n")
+    (tree.folder / "s").symlink_to(".s")
+    svscan = tree.start("svscan", "-s", tree.folder)
+    pid = up(place)
+    (tree.folder / "s").unlink()
+    stop(svscan)
+    assert gone(pid)
+    assert not running(place)
+
+
+def test_a_service_that_has_taken_the_name_of_another_is_not_taken_for_it(tree: Tree) -> None:
+    place = service(tree, "s")
+    svscan = start(tree, place)
+    pid = pid_of(place)
+    place.rename(tree.folder / ".old")
+    place = service(tree, "s", script="exec sleep 1000\n")
+    stop(svscan)
+    assert gone(pid)
+    assert not running(tree.folder / ".old")
+    assert not running(place)
+
+
+def test_the_end_of_an_essential_service_is_the_end_of_all(tree: Tree) -> None:
+    place, other = service(tree, "s", script="read -r x < go; exit 9\n"), service(tree, "other", "s")
+    os.mkfifo(place / "go")
     (place / "essential").touch()
-    tree.service("other")
-    container = Container(tree)
-    try:
-        assert container.wait() == code
-    finally:
-        container.close()
+    svscan = tree.start("svscan", tree.folder)
+    up(other)
+    (place / "go").write_text("\n")
+    assert svscan.wait(20) == 9
+    assert ends(tree) == ["other"]
 
 
-@pytest.mark.root
-@contained
-def test_a_supervisor_of_process_1_that_is_killed_comes_back_and_goes_on(tree: Tree) -> None:
-    place = tree.service("s", "echo x >> starts; exec sleep 1000\n")
-    container = Container(tree)
-    try:
-        until(lambda: (place / "starts").exists())
-        (supervise,) = [pid for pid in children(container.first) if b"supervise" in cmdline(pid)]
-        kill(supervise)
-        until(lambda: any(b"supervise" in cmdline(pid) for pid in children(container.first) if pid != supervise))
-        until(lambda: running(place))
-        os.kill(container.first, signal.SIGTERM)
-        assert container.wait() == 0
-        assert (place / "starts").read_text() == "x\n"
-    finally:
-        container.close()
+def test_an_essential_service_that_is_killed_tells_how(tree: Tree) -> None:
+    place = service(tree, "s")
+    (place / "essential").touch()
+    svscan = start(tree, place)
+    kill(pid_of(place))
+    assert svscan.wait(20) == 128 + signal.SIGKILL
 
 
-def cmdline(pid: int) -> bytes:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
-    except (FileNotFoundError, ProcessLookupError):
-        return b""
+def test_an_essential_service_may_be_put_down_and_up(tree: Tree) -> None:
+    place = service(tree, "s")
+    (place / "essential").touch()
+    svscan = start(tree, place)
+    pid = pid_of(place)
+    tree.svc("-d", place)
+    until(lambda: gone(pid) and state(place)["state"] == "down")
+    tree.svc("-u", place)
+    up(place, other_than=pid)
+    assert svscan.poll() is None
+    stop(svscan)
 
 
-def below(pid: int) -> list[int]:
-    """The processes below *pid*, dead ones that nobody has buried included."""
-    found = children(pid)
-    return found + [each for child in found for each in children(child)]
+def test_an_essential_service_that_ends_while_the_supervisor_is_away_is_the_end_of_all(tree: Tree) -> None:
+    place, other = service(tree, "s"), service(tree, "other")
+    (place / "essential").touch()
+    svscan = start(tree, place, other)
+    pid = pid_of(place)
+    os.kill(svscan.pid, signal.SIGSTOP)
+    kill_unreaped(parent_of(pid))
+    kill(pid)
+    os.kill(svscan.pid, signal.SIGCONT)
+    assert svscan.wait(20) == 111  # nobody knows how it ended
+    assert not running(other)
+
+
+@pytest.mark.skipif(not (DEBIAN / "supervise").exists(), reason="Debian's daemontools is not installed")
+def test_foreign_supervises_are_brought_down_too(tree: Tree) -> None:
+    places = [service(tree, "a", "b", log="exec cat >> heard\n"), service(tree, "b", "c"), service(tree, ".c")]
+    (tree.folder / "c").symlink_to(".c")
+    env = {"PATH": f"{DEBIAN}:{BIN}:/usr/bin:/bin"}
+    svscan = tree.start(BIN / "svscan", "-s", tree.folder, env=env)
+    pids = [up(place) for place in places]
+    (tree.folder / "c").unlink()
+    stop(svscan)
+    assert all(gone(pid) for pid in pids)
+    assert ends(tree)[:2] == ["a", "b"] or ends(tree)[0] == ".c"
+    assert not any(running(place) for place in [*places, places[0] / "log"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import signal
 import time
@@ -24,6 +25,20 @@ def test_one_process_is_the_supervise_of_all_services(tree: Tree) -> None:
     until(lambda: sorted(title_of(supervise).split()) == ["a", "b", "b/log", "supervise"])
     assert Path(f"/proc/{supervise}/comm").read_text() == "supervise\n"
     assert title_of(svscan.pid) == f"svscan {tree.folder}"
+
+
+def test_services_and_logs_get_what_exec_would_have_given_them(tree: Tree) -> None:
+    look = "for fd in 0 1 2 3 4 5 6 7 8 9; do [ -e /proc/$$/fd/$fd ] && echo $fd; done > fds; touch done; exec cat\n"
+    places = [tree.service(f"s{number}", look, log=look) for number in range(3)]
+    places += [place / "log" for place in places]
+    tree.start("svscan", tree.folder)
+    until(lambda: all((place / "done").exists() for place in places))
+    for place in places:
+        assert (place / "fds").read_text().split() == ["0", "1", "2"]
+    pids = [up(place) for place in places]
+    until(lambda: all(Path(f"/proc/{pid}/comm").read_text() == "cat\n" for pid in pids[3:]))
+    for pid in pids[3:]:
+        assert sorted(os.listdir(f"/proc/{pid}/fd"), key=int) == ["0", "1", "2"]
 
 
 def test_a_log_hears_all_of_its_service_whoever_is_killed(tree: Tree) -> None:
