@@ -44,7 +44,7 @@ os.execv("/bin/sleep", ["sleep", "1000"])
 @pytest.mark.long
 @pytest.mark.parametrize(
     ("script", "kills"),
-    [("t s16777215 n1000 ./main", 200), ("t s4096 n100000 ./main", 20), ("s999999 n1000 ./main", 20)],
+    [("t s16777215 n1000 ./main", 200), ("t s65536 n10000 ./main", 20), ("s999999 n1000 ./main", 20)],
 )
 def test_every_line_that_the_pipe_took_is_in_the_log_once_and_whole(tree: Tree, script: str, kills: int) -> None:
     place = tree.service("s", f"exec {sys.executable} -S writer\n", log=f"exec multilog {script}\n", down=True)
