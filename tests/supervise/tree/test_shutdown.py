@@ -118,15 +118,6 @@ def test_a_log_that_is_slow_has_the_time_to_read_all(tree: Tree) -> None:
     assert (place / "log" / "heard").read_text() == "one\ntwo\n"
 
 
-def test_a_log_that_died_just_before_is_started_to_read_the_rest(tree: Tree) -> None:
-    talk = "trap 'kill $!; kill -9 $(cat log/pid); echo last; exit' TERM; sleep 1000 & wait\n"
-    place = service(tree, "s", script=talk, log="echo $$ > pid; exec cat >> heard\n")
-    svscan = start(tree, place, place / "log")
-    until((place / "log" / "heard").exists)
-    stop(svscan)
-    assert (place / "log" / "heard").read_text() == "last\n"
-
-
 def test_a_log_that_somebody_has_put_down_stays_down(tree: Tree) -> None:
     place = service(tree, "s", script="exec sleep 1000\n", log="touch started; exec cat\n")
     (place / "log" / "down").touch()
@@ -237,26 +228,6 @@ def test_a_supervisor_that_is_killed_on_the_way_down_is_replaced(tree: Tree, mom
 def kill_unreaped(pid: int) -> None:
     os.kill(pid, signal.SIGKILL)
     until(lambda: gone(pid))
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_to_all_processes_at_once_is_no_trouble(tree: Tree, number: int) -> None:
-    """As Ctrl-C in a terminal does: services, logs and the supervisor get it too."""
-    place = service(
-        tree, "s", script="trap 'echo last; exit' INT TERM; while :; do sleep 0.05; done\n", log="exec cat >> heard\n"
-    )
-    other = service(tree, "other", "s")
-    (other / "finish").write_text("#!/bin/sh\ntouch finished\n")
-    (other / "finish").chmod(0o755)
-    svscan = tree.start("setsid", "svscan", "-s", tree.folder)
-    pids = [up(each) for each in (place, place / "log", other)]
-    assert os.getpgid(pids[0]) == svscan.pid
-    until((place / "log" / "heard").exists)
-    os.killpg(svscan.pid, number)
-    assert svscan.wait(30) == 0
-    assert all(gone(pid) for pid in pids)
-    assert (place / "log" / "heard").read_text() == "last\n"
-    until((other / "finished").exists)
 
 
 def test_a_service_whose_name_is_gone_goes_down_too(tree: Tree) -> None:
