@@ -55,7 +55,10 @@ class Server:
 
     def __exit__(self, *reason: object) -> None:
         self.process.terminate()
-        self.process.wait()
+        try:
+            self.process.wait(60)
+        finally:
+            self.process.kill()
 
     def log(self) -> str:
         """What it has said so far, without its start."""
