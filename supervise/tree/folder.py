@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from supervise.command import Argv
+    from supervise.tree.mark import Orphan
     from supervise.tree.processtree import ControlGroup, Orphans
     from supervise.tree.service import Service
     from supervise.tree.settings import Settings
@@ -144,18 +145,18 @@ class Folder:
             return b""
 
     # -- what a supervise before us has left -------------------------------------------------
-    def find_left(self, orphan: int) -> State | None:
+    def find_left(self, orphan: Orphan) -> State | None:
         """What a supervise that was killed has left; its processes are ours from now on.
 
         Args:
-            orphan: the ./run that it had started and not announced, or 0.
+            orphan: the ./run that it had started and not announced.
         """
         try:
             found = state.left(slurp(servicedir.STATUS) or b"", slurp(servicedir.STATE) or b"")
         except OSError:
             found = None
-        if orphan:
-            found = state.unannounced(orphan, self.settings().notification_fd, found)
+        if orphan and state.identity(orphan[0]) == orphan[1] and not (found and found.alive):
+            found = state.unannounced(*orphan, self.settings().notification_fd, found)
         if found is None:
             return None
         pid = found.number(b"pid")

@@ -12,11 +12,14 @@ import os
 import struct
 import time
 
-from supervise.tree.state import process_file
+from supervise.tree.state import identity, process_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Container
+    from typing import TypeAlias
+
+    Orphan: TypeAlias = "tuple[int, bytes] | None"  # a process and its identity
 
 RECORD = struct.Struct("<qq")  # the key of a service, 0 for none; when, in ticks since the machine's boot
 NONE = RECORD.pack(0, 0)
@@ -52,8 +55,8 @@ def ticks() -> int:
     return int(time.clock_gettime(time.CLOCK_BOOTTIME) * TICKS)
 
 
-def orphan(since: int, known: Container[int], folder: bytes) -> int:
-    """The process that has lost its parent and was started *since* then, in our session or its own; or 0.
+def orphan(since: int, known: Container[int], folder: bytes) -> Orphan:
+    """The process that has lost its parent and was started *since* then, in our session or its own.
 
     Args:
         since: in ticks since the machine's boot.
@@ -69,10 +72,10 @@ def orphan(since: int, known: Container[int], folder: bytes) -> int:
             parent, its_session, start = int(fields[1]), int(fields[3]), int(fields[19])
             if start >= since and parent in heirs and its_session in (session, int(name)) and fields[0] not in b"ZX":
                 found.append((start, int(name)))
-    there = [each for each in found if is_in(each[1], folder)]
-    if there:
-        return min(there)[1]
-    return found[0][1] if len(found) == 1 else 0
+    there = [each for each in found if is_in(each[1], folder)] or (found if len(found) == 1 else [])
+    pid = min(there)[1] if there else 0
+    process = identity(pid)
+    return (pid, process) if process else None
 
 
 def is_in(pid: int, folder: bytes) -> bool:

@@ -176,7 +176,7 @@ class Tree:
         except OSError as error:
             warn(b"unable to fork for " + part.path, error)
             return
-        part.supervisor, part.orphan = supervisor, 0
+        part.supervisor = supervisor
 
     def start_foreign(self, part: Supervised) -> None:
         """Start a supervise that is not ours."""
@@ -243,6 +243,7 @@ class Tree:
             part = self.parts.get(key)
             if part is None:
                 continue
+            part.orphan = None  # it is known, or was none
             if what in (READY, UNREADY):
                 part.ready = what == READY
                 continue

@@ -88,6 +88,12 @@ class State:
         return Status(since, self.number(b"pid"), b"paused" in self.lines, self.want)
 
     @property
+    def alive(self) -> bool:
+        """Whether its ./run or ./finish is still there."""
+        pid = self.number(b"pid") or self.number(b"finish")
+        return pid != 0 and identity(pid) == self.lines.get(b"process", b"")
+
+    @property
     def ready(self) -> bool:
         """Whether it is up and, if it says when it is ready, has said so."""
         return self.word == RUNNING and (b"notification" not in self.lines or b"ready" in self.lines)
@@ -163,18 +169,18 @@ def left(record: bytes, content: bytes) -> State | None:
     return None if older else found
 
 
-def unannounced(pid: int, notification_fd: int | None, before: State | None) -> State:
+def unannounced(pid: int, process: bytes, notification_fd: int | None, before: State | None) -> State:
     """The state that a supervise was about to write when it was killed: ./run is up, as *pid*.
 
     Args:
-        pid: its process, alive or not.
+        process: its identity.
         notification_fd: that on which it says that it is ready, if it does.
         before: the state that it has left.
     """
     lines = {word: value for word, value in before.lines.items() if word in KEPT} if before else {}
     if before and before.want == DOWN:
         lines[b"want"] = WANTED[UP]  # somebody has just said so
-    lines[b"state"], lines[b"pid"], lines[b"process"] = RUNNING, b"%d" % pid, identity(pid) or b""
+    lines[b"state"], lines[b"pid"], lines[b"process"] = RUNNING, b"%d" % pid, process
     lines[b"since"] = stamp.label()
     lines[b"starts"] = b"%d" % (before.number(b"starts") + 1 if before else 1)
     if notification_fd is not None:

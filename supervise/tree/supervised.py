@@ -8,6 +8,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from supervise.tree.mark import Orphan
     from supervise.tree.supervisor import Supervisor
 
 
@@ -30,7 +31,8 @@ class Supervised:
     def __init__(self, key: int, path: bytes, fds: Mapping[int, int]) -> None:
         self.key, self.path, self.fds = key, path, fds
         self.supervisor: Supervisor | None = None
-        self.pid = self.began = self.orphan = 0
+        self.pid = self.began = 0
+        self.orphan: Orphan = None
         self.alone = self.ready = self.waiting = False
 
     @property

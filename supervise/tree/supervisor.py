@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from supervise.room import Room
+    from supervise.tree.mark import Orphan
 
 LARGEST = 65536  # bytes of a message
 NOTE = struct.Struct("<qii")  # a key, what has happened, an exit code
@@ -62,7 +63,9 @@ class Supervisor:
         """Readable when there are `news`."""
         return self.channel.fileno()
 
-    def watch(self, key: int, path: bytes, name: bytes, fds: Mapping[int, int], waiting: bool, orphan: int = 0) -> None:
+    def watch(
+        self, key: int, path: bytes, name: bytes, fds: Mapping[int, int], waiting: bool, orphan: Orphan = None
+    ) -> None:
         """Have the service in *path* watched; see `Watch.take`.
 
         Raises:
@@ -158,7 +161,7 @@ class Served:
             each.guard(lambda: each.obey(letters))
 
     def take(
-        self, fds: list[int], key: int, path: bytes, name: bytes, waiting: bool, orphan: int, wanted: tuple[int, ...]
+        self, fds: list[int], key: int, path: bytes, name: bytes, waiting: bool, orphan: Orphan, wanted: tuple[int, ...]
     ) -> None:
         """Watch a service; *fds* are for the numbers that are *wanted*."""
         if len(fds) != len(wanted):

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from supervise.room import Room
-    from supervise.tree.mark import Mark
+    from supervise.tree.mark import Mark, Orphan
 
 
 READY, UNREADY, LEFT, ESSENTIAL, CROWDED = range(5)  # news
@@ -50,7 +50,7 @@ class Watch:
         self.news: list[tuple[int, int, int]] = []
 
     def take(
-        self, key: int, path: bytes, name: bytes, fds: Mapping[int, int] | None, waiting: bool, orphan: int = 0
+        self, key: int, path: bytes, name: bytes, fds: Mapping[int, int] | None, waiting: bool, orphan: Orphan = None
     ) -> None:
         """Watch the service in *path* from now on.
 
@@ -59,7 +59,7 @@ class Watch:
             name: what it is called in messages.
             fds: what ./run gets instead of descriptors 0, 1 and 2 of ours; they become the watch's.
             waiting: it is not started before it is released, or somebody wants it up.
-            orphan: its ./run, which the supervise before us had started and not announced, or 0.
+            orphan: its ./run, which the supervise before us had started and not announced.
 
         Raises:
             Temporary: it cannot be watched; the text says why.
@@ -99,7 +99,7 @@ class Watch:
 class Watched:
     """One service under watch."""
 
-    def __init__(self, folder: Folder, waiting: bool, orphan: int) -> None:
+    def __init__(self, folder: Folder, waiting: bool, orphan: Orphan) -> None:
         self.folder = folder
         self.ready = False  # as last told in the news
         self.crowded = False

@@ -16,6 +16,7 @@ from until import until
 
 from supervise.program import spawn
 from supervise.tree.mark import Mark, orphan
+from supervise.tree.state import identity
 
 pytestmark = pytest.mark.skipif(not shutil.which("strace"), reason="no strace")
 
@@ -87,9 +88,9 @@ def test_a_mark_tells_the_process_that_was_started_under_it(session: bool) -> No
     (key, since), child = started_by_a_dying_process("exec sleep 1000", session)
     try:
         assert key == 7
-        assert orphan(since, (), b".") == child
-        assert orphan(since, (child,), b".") == 0
-        assert orphan(since + 100_000, (), b".") == 0
+        assert orphan(since, (), b".") == (child, identity(child))
+        assert orphan(since, (child,), b".") is None
+        assert orphan(since + 100_000, (), b".") is None
     finally:
         os.kill(child, signal.SIGKILL)
 
@@ -102,9 +103,9 @@ def test_of_several_processes_it_is_the_first_in_the_folder(tmp_path: Path) -> N
     _, second = started_by_a_dying_process(f"cd {folder}; exec sleep 1000")
     try:
         until(lambda: os.path.samefile(f"/proc/{second}/cwd", folder))
-        assert orphan(since, (), bytes(folder)) == first
-        assert orphan(since, (), b"/nowhere") == 0
-        assert orphan(since, (first, second), bytes(folder)) == other
+        assert orphan(since, (), bytes(folder)) == (first, identity(first))
+        assert orphan(since, (), b"/nowhere") is None
+        assert orphan(since, (first, second), bytes(folder)) == (other, identity(other))
     finally:
         for pid in (other, first, second):
             os.kill(pid, signal.SIGKILL)
@@ -126,10 +127,28 @@ def test_a_process_that_has_a_parent_is_no_orphan() -> None:
     assert parent.stdout
     child = int(parent.stdout.readline())
     try:
-        assert orphan(mark.left()[1], (mine, parent.pid), b".") == 0
+        assert orphan(mark.left()[1], (mine, parent.pid), b".") is None
     finally:
         for pid in (mine, parent.pid, child):
             os.kill(pid, signal.SIGKILL)
         os.waitpid(mine, 0)
         parent.wait()
         parent.stdout.close()
+
+
+def test_who_was_found_is_not_forgotten_when_the_next_supervisor_dies_before_it_knows(tree: Tree) -> None:
+    place = tree.service("s", NOTED)
+    svscan = tree.start("svscan", tree.folder)
+    first = up(place)
+    until(lambda: started(place) == [first])
+    supervisor = parent_of(first)
+    with killed_at(supervisor, "rename", 1):
+        os.kill(first, signal.SIGKILL)
+        until(lambda: gone(supervisor))
+    second = until(lambda: len(started(place)) == 2 and started(place)[1])
+    for _ in range(3):  # the next ones do not get to see it
+        next_one = until(lambda: len(found := children(svscan.pid)) == 1 and found)[0]
+        os.kill(next_one, signal.SIGKILL)
+        until(lambda: gone(next_one))  # noqa: B023
+    until(lambda: running(place) and pid_of(place) == second)
+    assert started(place) == [first, second]
