@@ -98,7 +98,7 @@ def test_what_is_no_service_is_left_alone(tree: Tree) -> None:
     up(place)
     assert svscan.stderr
     assert svscan.stderr.readline() == b"svscan: warning: unable to stat dangling: file does not exist\n"
-    assert [title_of(pid) for pid in children(svscan.pid)] == ["supervise s"]
+    until(lambda: [title_of(pid) for pid in children(svscan.pid)] == ["supervise s"])
 
 
 def test_two_names_of_one_folder_are_one_service(tree: Tree) -> None:
