@@ -27,7 +27,8 @@ class Usage:
     def measure(self, pids: Iterable[int]) -> dict[int, tuple[float, int]]:
         """Processor time in percent of one processor, and memory in bytes, of each of *pids* with all below it.
 
-        The rate is that since the last measure; of a process that was not measured then, since its start.
+        The rate is that since the last measure that was a second ago or more; of a process that was not measured
+        then, since its start.
         A process that is not there is left out.
         """
         below: dict[int, list[psutil.Process]] = {}
@@ -56,7 +57,7 @@ class Usage:
                 continue
             now, used = time.time(), times.user + times.system
             since, before = self.last.get(process, (born, 0.0))
-            measured[process] = now, used
+            measured[process] = (now, used) if now - since >= SHORTEST else (since, before)
             rate += 100 * max(0.0, used - before) / max(now - since, SHORTEST)
             memory += size
         return rate, memory

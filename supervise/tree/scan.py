@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import stat
-import time
 from functools import partial
 
 from supervise.command import say
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
 
 LONGEST = 255  # bytes of the name of a service with a log
 SUPERVISE = b"supervise"
-GRAIN = 10_000_000  # nanoseconds by which the moment of a file may be early
 
 
 class Tree:
@@ -180,7 +178,7 @@ class Tree:
 
     def start_foreign(self, part: Supervised) -> None:
         """Start a supervise that is not ours."""
-        part.began = time.time_ns()
+        part.left = writing_of(part.path + b"/" + servicedir.STATUS)
         try:
             part.pid = spawn(lambda: become_supervise(part.path, self.room), part.fds)
         except OSError as error:
@@ -298,10 +296,18 @@ def is_ready(part: Supervised) -> bool:
         return part.ready
     file = directory(part) + servicedir.STATUS
     try:
-        status, written = servicedir.Status.parse(slurp(file) or b""), os.stat(file).st_mtime_ns
+        return servicedir.Status.parse(slurp(file) or b"").pid != 0 and writing_of(file) != part.left
     except (OSError, ValueError):
         return False
-    return status.pid != 0 and written >= part.began - GRAIN
+
+
+def writing_of(file: bytes) -> tuple[int, int] | None:
+    """What tells one writing of *file* from the next, which puts another in its place; None: there is none."""
+    try:
+        status = os.stat(file)
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns
 
 
 def processes(part: Supervised) -> list[int]:

@@ -20,18 +20,19 @@ class Supervised:
         path: NAME or NAME/log.
         fds: the end that it gets of the pipe from a service to its log.
 
-    `supervisor` does the work when supervise is ours; `pid` is the process of any other, which was started at
-    `began`, in nanoseconds since 1970.  `alone` says that it needs a supervisor of its own, `ready` whether its
+    `supervisor` does the work when supervise is ours; `pid` is the process of any other, and `left` tells
+    the status that was there before it.  `alone` says that it needs a supervisor of its own, `ready` whether its
     supervisor says that it is ready, and `waiting` that it is not to be started before others are.  `orphan` is its
     ./run when a supervisor has died between starting and announcing it.
     """
 
-    __slots__ = ("alone", "began", "fds", "key", "orphan", "path", "pid", "ready", "supervisor", "waiting")
+    __slots__ = ("alone", "fds", "key", "left", "orphan", "path", "pid", "ready", "supervisor", "waiting")
 
     def __init__(self, key: int, path: bytes, fds: Mapping[int, int]) -> None:
         self.key, self.path, self.fds = key, path, fds
         self.supervisor: Supervisor | None = None
-        self.pid = self.began = 0
+        self.pid = 0
+        self.left: tuple[int, int] | None = None
         self.orphan: Orphan = None
         self.alone = self.ready = self.waiting = False
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from commands import BIN, run
 from services import Tree, children, gone, pid_of, running
 from until import until
 
@@ -59,13 +60,10 @@ def test_every_line_that_the_pipe_took_is_in_the_log_once_and_whole(tree: Tree, 
             until(lambda: NOTES.unpack(notes[:])[3] >= goal, seconds=60)  # noqa: B023
             until(lambda: slay(svscan.pid, place, victim))  # noqa: B023
         until(lambda: NOTES.unpack(notes[:])[3] >= LINES, seconds=120)
-    until(lambda: running(place) and pid_of(place))
-    tree.svc("-d", place)
+    until(lambda: down(place))
     expected = lives(place)
     until(lambda: len(list(logged(place / "log" / "main"))) >= sum(done for _, done in expected.values()), seconds=60)
-    until(lambda: running(place / "log"))
-    tree.svc("-d", place / "log")
-    until(lambda: not pid_of(place / "log"))
+    until(lambda: down(place / "log"))
     found: dict[int, list[int]] = {}
     for life, number in logged(place / "log" / "main"):
         found.setdefault(life, []).append(number)
@@ -94,6 +92,12 @@ def slay(svscan: int, place: Path, victim: str) -> bool:
     except (FileNotFoundError, ProcessLookupError):
         pass
     return False
+
+
+def down(place: Path) -> bool:
+    """Tell a service to be down; whether it is.  A supervise that was just killed may have heard it last."""
+    run(BIN / "svc", "-d", place)
+    return running(place) and not pid_of(place)
 
 
 def lives(place: Path) -> dict[int, tuple[int, int]]:

@@ -9,14 +9,15 @@ import time
 from pathlib import Path
 
 import pytest
+import services
 from commands import BIN
-from services import DEBIAN, Tree, children, gone, kill, parent_of, pid_of, running, state, up
+from services import DEBIAN, Tree, children, gone, kill, parent_of, pid_of, running, state
 from until import until
 
 # It notes when it has ended, some time after TERM; what it waits for is a child, so TERM is heard at once.
 NOTE_END = """
 trap 'kill $!; sleep 0.1; echo "${PWD##*/}" >> ../.ends; exit' TERM
-sleep 1000 & wait
+sleep 1000 & : > listens; wait
 """
 STUBBORN = "trap '' TERM; touch stubborn; while :; do sleep 0.1; done\n"
 
@@ -39,6 +40,13 @@ def start(tree: Tree, *places: Path) -> subprocess.Popen[bytes]:
     for place in places:
         up(place)
     return svscan
+
+
+def up(place: Path, other_than: int = 0) -> int:
+    """Wait until the service in *place* is up, and has said what it does on TERM; its process."""
+    pid = services.up(place, other_than)
+    until(lambda: "listens" not in (place / "run").read_text() or (place / "listens").exists())
+    return pid
 
 
 def stop(svscan: subprocess.Popen[bytes], number: int = signal.SIGTERM) -> None:
@@ -100,7 +108,7 @@ def test_without_the_option_services_stay(tree: Tree) -> None:
 def test_a_log_has_all_that_its_service_said_at_the_end(tree: Tree, lines: int) -> None:
     talk = f"""
     trap 'kill $!; i=0; while [ $i -lt {lines} ]; do i=$((i+1)); echo line $i; done; exit' TERM
-    sleep 1000 & wait
+    sleep 1000 & : > listens; wait
     """
     place = service(tree, "s", script=talk, log="exec multilog s16777215 ./main\n")
     svscan = start(tree, place, place / "log")
@@ -111,7 +119,7 @@ def test_a_log_has_all_that_its_service_said_at_the_end(tree: Tree, lines: int) 
 
 
 def test_a_log_that_is_slow_has_the_time_to_read_all(tree: Tree) -> None:
-    talk = "trap 'kill $!; echo one; echo two; exit' TERM; sleep 1000 & wait\n"
+    talk = "trap 'kill $!; echo one; echo two; exit' TERM; sleep 1000 & : > listens; wait\n"
     place = service(tree, "s", script=talk, log="while read -r line; do sleep 0.3; echo $line >> heard; done\n")
     svscan = start(tree, place, place / "log")
     stop(svscan)
@@ -198,9 +206,7 @@ def test_who_waits_when_it_comes_is_not_started(tree: Tree) -> None:
 
 @pytest.mark.parametrize("moment", ["before", "within"])
 def test_a_supervisor_that_is_killed_on_the_way_down_is_replaced(tree: Tree, moment: str) -> None:
-    talk = (
-        "trap 'kill $!; touch told; while [ ! -e go ]; do sleep 0.02; done; echo last; exit' TERM; sleep 1000 & wait\n"
-    )
+    talk = "trap 'kill $!; touch told; while [ ! -e go ]; do sleep 0.02; done; echo last; exit' TERM; sleep 1000 & : > listens; wait\n"
     place = service(tree, "s", script=talk, log="exec cat >> heard\n")
     other = service(tree, "other", "s")
     svscan = start(tree, place, place / "log", other)
