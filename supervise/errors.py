@@ -15,6 +15,7 @@ WORDS = {
     errno.ENOENT: b"file does not exist",
     errno.EINTR: b"interrupted system call",
     errno.EIO: b"input/output error",
+    errno.ENXIO: b"device not configured",
     errno.E2BIG: b"argument list too long",
     errno.ENOEXEC: b"exec format error",
     errno.EBADF: b"file descriptor not open",

@@ -78,7 +78,7 @@ class Inbox:
         if logger.script.left:
             self.take_left(logger.script.left)
         if not self.used:
-            self.close()
+            self.remove()
 
     def take_left(self, left: Left) -> None:
         """Take what is left in the inbox; the labels of its first part are known."""
@@ -97,7 +97,7 @@ class Inbox:
         if self.source != source:
             self.logger.complete()  # nobody else will
             self.source = source
-            self.done()
+            self.done(self.end)
 
     def read(self, most: int = LARGE) -> bytes:
         """What can be read now, at most *most* bytes; nothing at the end of input.
@@ -140,16 +140,27 @@ class Inbox:
         self.stamp = stamp
         if self.logger.stamping:
             self.note()
-        self.logger.take(text, stamp)
-        self.done()
+        begin = self.end - len(text)
+        for size in self.logger.take(text, stamp):
+            if size == len(text) or any(log.full for log in self.logs):
+                self.done(begin + size)
 
-    def done(self) -> None:
-        """All that was read is done with, except a line that is not complete."""
-        self.start = self.end - self.logger.waiting
+    def done(self, upto: int) -> None:
+        """The text up to there is done with, except a line that is not complete."""
+        self.start = upto - self.logger.waiting
         self.first, self.takers = self.logger.begun[:SIZE] if self.logger.stamping else b"", self.logger.followers
         for log in self.logs:
             log.done = 0
         self.note()
+        for log in self.logs:
+            log.put_full_away()
+
+    def finish(self) -> None:
+        """The input is at its end: complete the last line, end all logs cleanly, and be gone."""
+        self.logger.complete()
+        self.done(self.end)
+        self.logger.end()
+        self.remove()
 
     def note(self) -> None:
         """Write down how far the text is done with, and where the directories stand."""
@@ -176,18 +187,14 @@ class Inbox:
             written = insist(b"write to " + self.path, os.pwrite, self.fd, data, at)
             data, at = data[written:], at + written
 
-    def close(self) -> None:
-        """Nothing is left, and all logs have ended cleanly."""
-        if self.fd >= 0:
-            self.remove()
-
     def open(self, flags: int) -> int:
         return insist(b"create " + self.path, self.logs[0].folder.open, b"inbox", flags, 0o600)
 
     def remove(self) -> None:
-        insist(b"remove " + self.path, self.logs[0].folder.remove, b"inbox")
-        os.close(self.fd)
-        self.fd = -1
+        if self.fd >= 0:
+            insist(b"remove " + self.path, self.logs[0].folder.remove, b"inbox")
+            os.close(self.fd)
+            self.fd = -1
 
     @property
     def path(self) -> bytes:

@@ -71,7 +71,7 @@ class Left:
         self.first, self.stamp = first.rstrip(UNKNOWN), stamp.rstrip(UNKNOWN)
         self.within = within == b"1"
         self.readable, self.number, self.pipe = bool(record), int(number), int(pipe)
-        self.same_boot = booted == boot() != UNKNOWN
+        self.same_boot = booted == boot()
         self.same_script = for_script == script
         self.places = {place.folder: place for place in map(Place, places)}
 
@@ -142,5 +142,8 @@ def left_in(log: LogDir, script: bytes) -> Left | None:
 
 
 def boot() -> bytes:
-    """What identifies the time since the machine was started."""
-    return (slurp(b"/proc/sys/kernel/random/boot_id") or UNKNOWN).strip()
+    """What identifies the time since the machine was started, if it says."""
+    try:
+        return (slurp(b"/proc/sys/kernel/random/boot_id") or UNKNOWN).strip()
+    except OSError:
+        return UNKNOWN

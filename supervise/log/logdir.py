@@ -75,7 +75,9 @@ class LogDir:
         self.whole = b"s.zst" if compress else b"s"  # the ending of a log that is complete and on disk
         self.size = min(max(size, SMALLEST), LARGEST)
         self.pending: list[bytes] = []
+        self.left = b""  # what a multilog that was killed has left in its inbox
         self.inside = False  # current ends within a line
+        self.full = False  # a log has been finished since `put_full_away`
         self.done = 0  # bytes that were written of what is being taken
         self.skip, self.tail = 0, b""  # what had been written of it, by a multilog that was killed: so much, and this
         self.note: Callable[[], object] = lambda: None  # called where what was written is told apart
@@ -102,29 +104,30 @@ class LogDir:
             what = b"stat %b/current"
             known = left.recognise(self) if left else None
             going_on = bool(left and known and left.same_boot)
+            begin = b"append to %b/current"
             if self.is_processing() if going_on else not self.is_clean(b"current"):
                 what = b"clean up %b"
                 self.recover(going_on)
-                what = b"create %b/state"
+                what = b"write to %b/state"
                 os.close(self.target(b"state"))
+                begin = b"write to %b/current"
             self.left = left.text if left else b""
             if known is False:
                 self.set_aside(self.left)
-            what = b"append to %b/current"
+            what = begin
             self.begin()
         except OSError as error:
             raise Temporary(b"unable to " + what % self.name, error) from None
 
     def recover(self, going_on: bool) -> None:
         """Put away what a crash has left, without current when that can be gone on with."""
-        for name in (b"state", b"newstate"):
-            self.folder.remove(name)
-        if self.is_clean(b"processed"):
-            self.folder.remove(b"previous")
-            found = self.put_away(b"processed", self.whole)
-        else:
-            self.folder.remove(b"processed")
-            found = self.put_away(b"previous", b"u")
+        processed = self.is_clean(b"processed")
+        for name in (b"state", b"newstate", b"previous" if processed else b"processed"):
+            try:
+                self.folder.remove(name)
+            except OSError:  # as the original: it is in nobody's way
+                pass
+        found = self.put_away(b"processed", self.whole) if processed else self.put_away(b"previous", b"u")
         if not going_on:
             found = self.put_away(b"current", b"u") or found
         if found:
@@ -238,24 +241,35 @@ class LogDir:
                     full = length >= self.size - MARGIN and part.endswith(b"\n")
                 if full:
                     self.append(b"".join(held))
-                    self.rotate()
+                    self.turn()
                     held, length = [], 0
         self.append(b"".join(held))
 
-    def rotate(self) -> None:
-        """Finish the log, begin a new one, and put the full one away."""
+    def turn(self) -> None:
+        """Finish the log and begin a new one."""
+        self.put_full_away()
         self.note()
         self.settle(self.fd, b"current")
         if self.processor is None and self.compress is None:
             self.put_away(b"current", b"s")
-            insist(b"create %b/current" % self.name, self.begin)
-            self.note()
         else:
             self.rename(b"current", b"previous")
-            insist(b"create %b/current" % self.name, self.begin)
-            self.note()
-            self.process()
-        self.prune()
+        insist(b"create %b/current" % self.name, self.begin)
+        self.full = True
+        self.note()
+
+    def put_full_away(self) -> None:
+        """Have the log that was finished processed, if there is one, and let the oldest go that are too many."""
+        if self.full:
+            if self.processor is not None or self.compress is not None:
+                self.process()
+            self.prune()
+            self.full = False
+
+    def rotate(self) -> None:
+        """Make an old log of current."""
+        self.turn()
+        self.put_full_away()
 
     def end(self) -> None:
         """Leave a clean current."""

@@ -9,6 +9,8 @@ from supervise.stamp import SIZE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from supervise.log.logdir import LogDir
     from supervise.log.script import Script
 
@@ -44,14 +46,19 @@ class Logger:
         self.begun = first + b" " if first and self.stamping else b""
         self.followers = followers
 
-    def take(self, text: bytes, stamp: bytes) -> None:
-        """Do with *text*, as it was read, what the actions say; lines that begin in it get the label *stamp*."""
+    def take(self, text: bytes, stamp: bytes) -> Iterator[int]:
+        """Do with *text*, as it was read, what the actions say, and yield how many bytes are done each time.
+
+        Args:
+            stamp: the label of lines that begin in it.
+        """
         self.stamp = stamp + b" " if self.stamping else b""
         at = 0
         while at < len(text):
             end = self.stretch(text, at)
             self.take_stretch(text[at:end])
             at = end
+            yield at
 
     def stretch(self, text: bytes, at: int) -> int:
         """How far *text* can be taken at once: as far as all logs have room for it surely, or a block."""
@@ -66,7 +73,7 @@ class Logger:
             if need <= room:
                 break
             size = max(BLOCK, size * room // need // BLOCK * BLOCK)
-        return at + size
+        return min(at + size, len(text))
 
     def take_stretch(self, text: bytes) -> None:
         """Split *text* into lines, or what there is of them, and act on those."""
@@ -80,7 +87,6 @@ class Logger:
         end = text.rfind(b"\n") + 1
         if end:
             lines = b"".join((self.begun or self.stamp, text[: end - 1].replace(b"\n", b"\n" + self.stamp), b"\n"))
-            # Two that write to descriptor 2 take turns with every line.
             for some in one_by_one(lines) if self.script.interleaved else (lines,):
                 self.script.act(some)
             self.begun = b""
@@ -104,8 +110,7 @@ class Logger:
             self.take_stretch(b"\n")
 
     def end(self) -> None:
-        """Complete the last line, and end all logs cleanly."""
-        self.complete()
+        """End all logs cleanly."""
         for log in self.logs:
             log.end()
 

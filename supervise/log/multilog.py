@@ -75,8 +75,7 @@ def main(argv: Argv) -> int:
     inbox = Inbox(logger)
     for text in arriving(signals, inbox, logger):
         inbox.take(text, label())
-    logger.end()
-    inbox.close()
+    inbox.finish()
     return 0
 
 

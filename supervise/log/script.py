@@ -38,7 +38,9 @@ class Script:
         self.left: Left | None = None  # of a multilog that was killed
         self.actions = list(self.parsed(words))
         self.logs = [action for _, action in self.actions if isinstance(action, LogDir)]
-        self.interleaved = [action for _, action in self.actions].count(show) > 1
+        others = [action for _, action in self.actions if not isinstance(action, LogDir)]
+        # Two that write to descriptor 2, or to one file, take turns with every line.
+        self.interleaved = others.count(show) > 1 or len(others) - others.count(show) > 1
 
     def parsed(self, words: list[bytes]) -> Iterator[tuple[Selection, LogDir | Callable[[bytes], object]]]:
         """What is done with lines, a directory or a function, and which lines those are."""
@@ -112,9 +114,9 @@ def one_by_one(lines: bytes) -> list[bytes]:
 
 
 def number(digits: bytes) -> int:
-    """The number that *digits* begins with, 0 without any; as the original, other words are not refused."""
+    """The number that *digits* begins with, 0 without any; as in the original, it wraps at 64 bits."""
     count = len(digits) - len(digits.lstrip(b"0123456789"))
-    return int(digits[:count] or b"0")
+    return int(digits[:count][-64:] or b"0") % (1 << 64)  # 10^64 wraps to 0
 
 
 def show(text: bytes) -> None:

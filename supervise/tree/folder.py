@@ -274,6 +274,13 @@ class Folder:
         if self.tree and self.tree.events is not None:
             self.loop.hear(self.tree.events, lambda: self.tell(TREE), select.EPOLLPRI)
 
+    def unread(self) -> bool:
+        if 0 not in self.fds:
+            return False
+        poll = select.poll()
+        poll.register(self.fds[0], select.POLLIN)
+        return any(events & select.POLLIN for _, events in poll.poll(0))  # not only POLLHUP
+
     def kill(self, pid: int, number: int) -> None:
         try:
             if self.foreign is None:
@@ -323,7 +330,7 @@ class Folder:
         if status.paused:
             lines[b"paused"] = b"yes"
         if service.leaving:
-            lines[b"leaving"] = settings.ESSENTIAL if service.essential_ended else b"yes"
+            lines[b"leaving"] = service.leaving
         if status.pid and self.notification_fd is not None:
             lines[b"notification"] = b"%d" % self.notification_fd
         if service.ready is not None:

@@ -8,8 +8,9 @@
     x   exit         leave                leave when it     leave afterwards
                                           ends
     w   released     start, if waiting    wait no more      wait no more
-    l   last         leave; after a last  leave when it     leave afterwards
-                     life, if it is due   ends
+    l   last         leave, but not       leave when it     leave afterwards, but not
+                     before a log has     ends, but not     before a log has read all
+                     read all there is    before that
     p   pause        -                    STOP              -
     c   continue     -                    CONT              -
     h a i t          -                    HUP ALRM INT TERM -
@@ -21,7 +22,8 @@ When ./run ends, the service is *ending* as long as its tree has other processes
 `kill-tree` wants them ended too, then *finishing* as long as ./finish runs, then *down*.  It is
 started again if it is wanted up.  Starts are at least a second apart: one that comes sooner is
 kept until its second is over, unless `d` or `x` comes first.  A service that is to wait for
-others does not start until they are ready, unless `u` or `o` comes first.
+others does not start until they are ready, unless `u` or `o` comes first.  After `l`, a log that was
+cut off is started again until its pipe is empty, unless it is wanted down.
 
 Rule: nothing here knows a file, a process or a clock; they come in as `World`, and the
 time with each event.
@@ -33,7 +35,7 @@ import signal
 
 from supervise.tree.servicedir import DOWN, ONCE, UP, Status
 from supervise.tree.settings import ESSENTIAL, NOTHING
-from supervise.tree.state import AT_REST, ENDING, FINISHING, KILLED, RUNNING, UNSEEN, WAITING
+from supervise.tree.state import AT_LAST, AT_REST, ENDING, FINISHING, KILLED, LEAVING, RUNNING, UNSEEN, WAITING
 from supervise.tree.world import NO_PROCESS, NO_PROGRAM
 
 TYPE_CHECKING = False
@@ -81,9 +83,8 @@ class Service:
         self.waiting = waiting
         self.settings = NOTHING
         self.again = False  # it is to be started when it has ended
-        self.leaving = False  # supervise is to end with the service
+        self.leaving = b""  # supervise is to end with the service: LEAVING, AT_LAST, or ESSENTIAL, svscan too
         self.left = False
-        self.essential_ended = False  # svscan is to end with it
         self.code = 0  # what supervise is to exit with
         self.due: float | None = None  # when to start it, on the clock of `now`
         self.next_start: int | None = None  # the same in nanoseconds since 1970, when it has been put off
@@ -142,8 +143,7 @@ class Service:
         before = found.status
         self.status = Status(before.since, before.pid, before.paused, want)
         self.starts, self.ended = found.number(b"starts"), found.ended
-        self.leaving = b"leaving" in found.lines
-        self.essential_ended = found.lines.get(b"leaving") == ESSENTIAL
+        self.leaving = found.lines.get(b"leaving", b"")
         self.code = code_of(self.ended or UNSEEN) if self.essential_ended else 0
         self.again = want == UP
         self.started = now - (since - before.since) / SECOND
@@ -189,6 +189,17 @@ class Service:
         self.phase = RUNNING
         self.status = Status(since, pid, False, self.status.want)
 
+    @property
+    def essential_ended(self) -> bool:
+        """Whether svscan is to end with it."""
+        return self.leaving == ESSENTIAL
+
+    @property
+    def cut_off(self) -> bool:
+        """Whether it is a log that is to leave, and has not read all there is."""
+        killed = self.ended is not None and self.ended[0] in (KILLED, UNSEEN[0])
+        return self.leaving == AT_LAST and self.status.want != DOWN and (killed or self.world.unread())
+
     # -- what the world tells ----------------------------------------------------------------
     def announce_ready(self, now: float, since: int) -> None:
         """It has said that it is ready."""
@@ -223,7 +234,7 @@ class Service:
         self.short_lives = self.short_lives + 1 if now - self.started < SHORT_LIFE else 0
         self.settings = self.world.settings()
         if self.settings.essential and want != DOWN:
-            self.leaving, self.essential_ended, self.code = True, True, code_of(ended)
+            self.leaving, self.code = ESSENTIAL, code_of(ended)
         self.end_tree(now, since)
 
     def end_tree(self, now: float, since: int) -> None:
@@ -250,7 +261,9 @@ class Service:
     def rest(self, now: float, since: int) -> None:
         """Be down, and up again if that is wanted."""
         self.phase, self.limit = AT_REST, None
-        if self.leaving:
+        if self.cut_off:
+            self.start(now, since)
+        elif self.leaving:
             self.left = True
         elif self.again:
             too_many = self.short_lives - self.settings.deaths + 1 if self.settings.deaths else 0
@@ -290,18 +303,18 @@ class Service:
     def stay_down(self, now: float, since: int) -> None:
         self.status.want = DOWN
         self.call_off()
-        self.left = self.leaving
+        self.left = bool(self.leaving)
 
     def leave(self, now: float, since: int) -> None:
         self.call_off()
         self.left = True
 
     def leave_at_last(self, now: float, since: int) -> None:
-        if self.phase == AT_REST and self.due is None:
-            self.leave(now, since)
-        else:
-            self.leaving = True
+        self.leaving = AT_LAST
+        if self.phase == WAITING or self.due is not None:
             self.go_up_once(now, since)
+        else:
+            self.rest(now, since)
 
     def release(self, now: float, since: int) -> None:
         self.waiting = False
@@ -328,7 +341,10 @@ class Service:
             self.limit = now + self.settings.kill_limit
 
     def leave_later(self, now: float, since: int) -> None:
-        self.leaving = True
+        self.leaving = self.leaving or LEAVING
+
+    def leave_when_all_is_read(self, now: float, since: int) -> None:
+        self.leaving = self.leaving or AT_LAST
 
     def pause(self, now: float, since: int) -> None:
         self.status.paused = True
@@ -371,7 +387,7 @@ WHILE_UP: Table = {
     b"o": Service.end_some_day,
     b"d": Service.go_down,
     b"x": Service.leave_later,
-    LAST: Service.leave_later,
+    LAST: Service.leave_when_all_is_read,
     b"p": Service.pause,
     b"c": Service.go_on,
     RELEASED: Service.release,
@@ -381,7 +397,7 @@ WHILE_ENDING: Table = {
     b"o": Service.start_once_afterwards,
     b"d": Service.stay_down_afterwards,
     b"x": Service.leave_later,
-    LAST: Service.leave_later,
+    LAST: Service.leave_when_all_is_read,
     b"k": Service.kill_rest,
     RELEASED: Service.release,
 }

@@ -11,7 +11,8 @@ Lines of a word, a blank and a value; who reads it skips what it does not know.
     since LABEL      when the service last went up or down: a TAI64N label
     want WORD        `up`, `down`, or `once`: no more than it was told
     paused yes       it has been stopped by `svc -p`
-    leaving WORD     supervise is to end with the service; `essential`: and svscan too
+    leaving WORD     supervise is to end with the service; `last`: when that has read all there is;
+                     `essential`: and svscan too
     starts N         how often this supervise and those before it, as far as known, have started it
     notification FD  it says when it is ready, by descriptor FD; only while it is up
     ready LABEL      when it said so
@@ -35,6 +36,7 @@ from supervise.tree.servicedir import DOWN, ONCE, UP, Status
 AT_REST, WAITING, RUNNING, ENDING, FINISHING = b"down", b"waiting", b"up", b"ending", b"finishing"
 KILLED = 256  # the exit code of what a signal has ended
 UNSEEN = (-1, 0)  # the end of what was no child of ours
+LEAVING, AT_LAST = b"yes", b"last"  # and settings.ESSENTIAL
 WANTED = {UP: b"up", DOWN: b"down", ONCE: b"once"}
 KEPT = (b"want", b"ended", b"leaving", b"watched")  # of a state, when the service has been started since
 LARGEST = 1 << 31  # above every number of a process

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
         def finish(self, ended: tuple[int, int]) -> int:
             """Have ./finish ready to go, with the exit code and the signal of ./run; its pid, or 0: it cannot."""
 
+        def unread(self) -> bool:
+            """Whether there is something for ./run to read in the pipe from its service."""
+
         def kill(self, pid: int, number: int) -> None:
             """Send a signal to ./run or ./finish."""
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from crashes import crashes_of, killed
+from until import until
 
 from supervise.log import left, multilog, patience, pipe
 
@@ -33,6 +34,7 @@ def inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("SMALL", "LARGE"):  # bytes, so that there are several pieces
         monkeypatch.setattr(pipe, name, 2000)
     monkeypatch.setattr(os, "fsync", lambda fd: None)  # a kill leaves to the kernel what was not synced
+    monkeypatch.setattr(patience.time, "sleep", lambda seconds: None)
 
 
 class World:
@@ -87,14 +89,7 @@ class World:
         """Run one that lives, and close the pipe."""
         self.words = words or self.words
         self.end()
-        pid = os.fork()
-        if pid == 0:
-            try:
-                self.multilog()
-                os._exit(0)
-            finally:
-                os._exit(1)
-        assert os.waitpid(pid, 0)[1] == 0
+        assert killed(self.multilog, 10_000) == 0
 
 
 def old(name: str) -> list[Path]:
@@ -128,6 +123,15 @@ def test_a_kill_at_any_call_costs_nothing(case: str) -> None:
         assert Path("a/current").stat().st_mode & 0o777 == 0o744
 
 
+def test_a_kill_around_a_processor_costs_nothing() -> None:
+    text = b"".join(line + b"\n" for line in LINES[:35])
+    world = World(b"t", b"s4096", b"n99", b"!cat; cat <&4 >&5; echo x >&5", b"./a", text=text)
+    for lethal in crashes_of(world.multilog, world.fresh):
+        # Of a processor whose multilog is killed as it starts, the lock is held until it has closed all.
+        until(lambda: killed(world.multilog, 10_000) == 0)
+        assert logged("a") == text, lethal
+
+
 def test_what_is_selected_by_its_label_stays_where_it_was() -> None:
     """When lines are logged again, they get the labels that they had, so patterns find them again."""
     world = World(b"t", b"s4096", b"n99", b"-*f*", b"./without", b"-*", b"+*f*", b"./with")
@@ -152,6 +156,51 @@ def test_a_kill_while_what_was_left_is_logged_costs_nothing_either() -> None:
             world.go_on()
             for name, colours in expected.items():
                 assert logged(name) == lines_with(*colours), (first, lethal)
+
+
+CAN_FAIL = ("open", "write", "pwrite", "fsync", "rename", "unlink", "ftruncate", "fchmod", "splice", "stat", "pread")
+
+
+def test_a_call_that_fails_is_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or, before anything is read, ends multilog, so that supervise starts it again."""
+    words, expected = SCRIPTS["three directories and patterns"]
+    world = World(*words)
+    codes = set()
+    for failing in range(1000):
+        world.fresh()
+        pid = os.fork()
+        if pid == 0:
+            os.dup2(os.open("/dev/null", os.O_WRONLY), 2)
+            os.dup2(world.reading, 0)
+            left = failing
+
+            def fails(name: str) -> Callable[..., object]:
+                call = getattr(os, name)
+
+                def count(*words: object, **more: object) -> object:
+                    nonlocal left
+                    left -= 1
+                    if left == -1:
+                        raise OSError(errno.ENOSPC, "No space left on device")
+                    return call(*words, **more)
+
+                return count
+
+            for name in CAN_FAIL:
+                setattr(os, name, fails(name))
+            code = multilog.main([b"multilog", *words])
+            os._exit(code if left < 0 else 1)
+        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        if code == 1:
+            break
+        codes.add(code)
+        if code == 111:
+            assert "inbox" not in os.listdir("a") if Path("a").exists() else True
+            world.go_on()
+        for name, colours in expected.items():
+            assert logged(name) == lines_with(*colours), failing
+    assert codes == {0, 111}
+    assert failing > 200
 
 
 def test_current_is_gone_on_with_after_a_kill() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import shutil
@@ -12,11 +13,12 @@ from pathlib import Path
 
 import pytest
 from commands import environment, run, start
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from until import until
 
 from supervise.log.multilog import main
+from supervise.log.pipe import LARGE
 
 ORIGINAL = Path("/usr/bin/multilog")
 LABEL = re.compile(rb"@[0-9a-f]{24}")
@@ -150,6 +152,49 @@ def test_alrm_makes_old_logs_of_what_is_not_empty(running: Callable[..., Running
     assert old() == [b"0\n", b"1\n", b"2\n"]
 
 
+SLOW = "!echo x > started; until [ -e go ]; do sleep 0.01; done; cat"
+
+
+def test_term_while_a_processor_runs_waits_for_it(running: Callable[..., Running]) -> None:
+    multilog = running("s4096", SLOW, "./log")
+    multilog.write(b"x" * 99 + b"\n" + b"y" * 4090 + b"\nlast\n")
+    until(Path("log/started").exists)
+    multilog.signal(signal.SIGTERM)
+    multilog.write(b"for the next\n")
+    Path("log/go").touch()
+    assert multilog.process.wait(20) == 0
+    assert b"".join(old()) + current() == b"x" * 99 + b"\n" + b"y" * 4090 + b"\nlast\n"
+    assert mode() == 0o744
+    assert os.read(multilog.reading, 100) == b"for the next\n"
+
+
+def test_alrm_while_a_processor_runs_makes_an_old_log_afterwards(running: Callable[..., Running]) -> None:
+    multilog = running("s4096", SLOW, "./log")
+    first, second = b"y" * 4090 + b"\n", b"z" * 1500 + b"\n"
+    multilog.write(first + second)
+    until(Path("log/started").exists)
+    multilog.signal(signal.SIGALRM)
+    Path("log/go").touch()
+    until(lambda: old() == [first, second])
+    assert multilog.end() == 0
+
+
+def test_a_kill_while_a_processor_runs_leaves_the_log_as_it_was(running: Callable[..., Running]) -> None:
+    multilog = running("s4096", SLOW, "./log")
+    multilog.write(b"y" * 4090 + b"\n")
+    until(Path("log/started").exists)
+    multilog.write(b"last\n")
+    multilog.signal(signal.SIGKILL)
+    multilog.process.wait(20)
+    Path("log/go").touch()
+    multilog.write(b"more\n")
+    os.close(multilog.writing)
+    multilog.writing = -1
+    assert start("multilog", "s4096", "./log", stdin=multilog.reading).wait(20) == 0
+    assert [path.suffix for path in Path("log").glob("@*")] == [".u"]
+    assert (old(), current()) == ([b"y" * 4090 + b"\n"], b"last\nmore\n")
+
+
 def test_nobody_at_descriptor_2_costs_no_line(running: Callable[..., Running]) -> None:
     reading, writing = os.pipe()
     os.close(reading)
@@ -231,31 +276,109 @@ def outcome() -> list[tuple[bytes, int, bytes]]:
     return sorted(found, key=lambda entry: entry[0])
 
 
-@pytest.mark.skipif(not ORIGINAL.exists(), reason="daemontools is not installed")
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(text=texts, chosen=words, stamped=st.booleans())
-def test_logs_are_those_of_the_original(text: bytes, chosen: list[bytes], stamped: bool, tmp_path: Path) -> None:
+has_original = pytest.mark.skipif(not ORIGINAL.exists(), reason="daemontools is not installed")
+
+
+@has_original
+@example(text=b"\nx\n", chosen=[b"=status", b"-x*", b"=status"], stamped=False, piped=False)
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(text=texts, chosen=words, stamped=st.booleans(), piped=st.booleans())
+def test_logs_are_those_of_the_original(
+    text: bytes, chosen: list[bytes], stamped: bool, piped: bool, tmp_path: Path
+) -> None:
     digits = any(b"1" in word or b"2" in word for word in chosen if word[:1] in b"+-")  # of a stamp, by chance
     argv = [b"t"] * (stamped and not digits) + [word for word in chosen if b"\0" not in word]
     argv = [word for at, word in enumerate(argv) if not word.startswith(b".") or word not in argv[:at]]
-    Path("input").write_bytes(text)
+    ours, original = both(tmp_path, argv, text, piped)
+    assert ours == original
+
+
+left = st.dictionaries(
+    st.sampled_from(["current", "previous", "processed", "state", "newstate", "@" + "4" * 24 + ".s", "@4.s"]),
+    st.tuples(
+        st.sampled_from([b"", b"some\n", b"half", b"x" * 3000 + b"\n", b"x" * 5000]),
+        st.sampled_from([0o644, 0o744, 0o600, 0o100, 0o700, 0o755, 0o444, 0o044]),
+    ),
+)
+processors = st.sampled_from([b"!cat", b"!tr a-z A-Z; cat <&4; echo x >&5", b"!wc -c >&5", b"!rm newstate; cat"])
+
+
+@has_original
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(text=texts, files=left, linked=st.sampled_from(["", "", "current", "previous"]), more=st.lists(processors))
+def test_what_was_left_is_dealt_with_as_the_original_does(
+    text: bytes, files: dict[str, tuple[bytes, int]], linked: str, more: list[bytes], tmp_path: Path
+) -> None:
+    if files.get("current", (b"", 0))[1] & 0o100:  # what no multilog leaves, and the original would lose or not bear
+        files.pop("previous", None)
+        files.setdefault("state", (b"", 0o644))
+
+    def lay() -> None:
+        folder = Path("log")
+        folder.mkdir()
+        for name, (content, mode) in files.items():
+            (folder / name).write_bytes(content)
+            (folder / name).chmod(mode)
+        if linked in files:
+            (folder / "link").hardlink_to(folder / linked)
+
+    ours, original = both(tmp_path, [b"s4096", b"n3", *more[:1], b"./log"], text[:30_000], True, lay)
+    assert ours == original
+
+
+@has_original
+@pytest.mark.parametrize(
+    ("name", "mode"),  # those for which the original does not wait for ever
+    [("current", 0o755), ("processed", 0o644), ("state", 0o755), ("newstate", 0o755), ("lock", 0o755)],
+)
+def test_a_directory_in_the_place_of_a_file_is_taken_as_the_original_takes_it(
+    name: str, mode: int, tmp_path: Path
+) -> None:
+    def lay() -> None:
+        Path("log", name).mkdir(parents=True)
+        Path("log", name, "inside").touch()
+        Path("log", name).chmod(mode)
+
+    ours, original = both(tmp_path, [b"./log"], b"new\n", True, lay)
+    assert ours == original
+
+
+Outcome = tuple[int, bytes, list[tuple[bytes, int, bytes]]]
+
+
+def both(
+    tmp_path: Path, argv: list[bytes], text: bytes, piped: bool, lay: Callable[[], None] = lambda: None
+) -> list[Outcome]:
+    """What ours and the original make of the same: exit code, what they say, and files."""
     outcomes = []
-    for program in (ORIGINAL, None):
+    for program in (None, ORIGINAL):
         scratch = tmp_path / "scratch"
         scratch.mkdir()
         os.chdir(scratch)
-        with open("../input", "rb") as file:
-            if program:
-                done = subprocess.run(
-                    [program, *argv], stdin=file, stderr=subprocess.PIPE, timeout=20, env=environment()
-                )
-            else:
-                done = forked([b"multilog", *argv], file.fileno())
+        lay()
+        fd = as_input(text, piped)
+        if program:
+            done = subprocess.run([program, *argv], stdin=fd, stderr=subprocess.PIPE, timeout=20, env=environment())
+        else:
+            done = forked([b"multilog", *argv], fd)
+        os.close(fd)
         os.chdir(scratch)
         outcomes.append((done.returncode, LABEL.sub(b"@", done.stderr), outcome()))
         os.chdir(tmp_path)
         shutil.rmtree(scratch)
-    assert outcomes[1] == outcomes[0]
+    return outcomes
+
+
+def as_input(text: bytes, piped: bool) -> int:
+    """A descriptor to read *text* from."""
+    if not piped or len(text) > LARGE:
+        Path("../input").write_bytes(text)
+        return os.open("../input", os.O_RDONLY)
+    reading, writing = os.pipe()
+    fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, LARGE)
+    assert os.write(writing, text) == len(text)
+    os.close(writing)
+    return reading
 
 
 def forked(argv: list[bytes], fd: int) -> subprocess.CompletedProcess[bytes]:

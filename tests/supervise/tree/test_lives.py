@@ -36,7 +36,7 @@ class Model:
         self.killed: set[int] = set()  # those that have been sent KILL
         self.sweeps = 0  # KILLs of the rest
         self.started = -10.0
-        self.full = self.broken = False
+        self.full = self.broken = self.pipe_holds = False
         self.calls_left: int | None = None  # before supervise is killed
         self.may_start: Callable[[], bool] = lambda: True
 
@@ -71,6 +71,10 @@ class Model:
         self.step()
         assert not (self.run or self.finisher or self.held), "two at once"
         return 0 if self.broken else self.hold()
+
+    def unread(self) -> bool:
+        self.step()
+        return self.pipe_holds
 
     def kill(self, pid: int, number: int) -> None:
         self.step()
@@ -173,6 +177,10 @@ class Life:
         """./run starts something."""
         self.model.rest = self.model.rest or self.model.run != 0
 
+    def fill(self, holds: bool) -> None:
+        """There is something in the pipe from the service to its log, or there is not."""
+        self.model.pipe_holds = holds
+
     def vanish(self, value: object) -> None:
         """What ./run has left behind ends."""
         self.model.rest = False
@@ -204,6 +212,7 @@ class Life:
         """Let time pass on a machine that works, where what gets KILL ends."""
         self.model.calls_left = None
         self.machine((False, False))
+        self.fill(False)
         for _ in range(10):
             if self.service.left:
                 break
@@ -240,6 +249,7 @@ EVENT = st.one_of(
     st.tuples(st.just("leave_behind"), st.none()),
     st.tuples(st.just("vanish"), st.none()),
     st.tuples(st.just("wish"), SETTINGS),
+    st.tuples(st.just("fill"), BOOL),
     st.tuples(st.just("machine"), st.tuples(BOOL, BOOL)),
     st.tuples(st.just("doom"), st.integers(0, 6)),
 )

@@ -9,7 +9,7 @@ import pytest
 from supervise.tree.service import SIGNALS, Service
 from supervise.tree.servicedir import DOWN, ONCE, UP
 from supervise.tree.settings import Settings
-from supervise.tree.state import AT_REST, ENDING, FINISHING, KILLED, RUNNING, WAITING, State
+from supervise.tree.state import AT_REST, ENDING, FINISHING, KILLED, RUNNING, UNSEEN, WAITING, State
 from supervise.tree.world import NO_PROCESS, NO_PROGRAM
 
 SECOND = 1_000_000_000
@@ -25,7 +25,7 @@ class Paper:
         self.next = 100
         self.full = self.missing = False
         self.wishes = Settings()
-        self.left = False
+        self.left = self.full_pipe = False
 
     def settings(self) -> Settings:
         return self.wishes
@@ -36,6 +36,9 @@ class Paper:
             return NO_PROCESS if self.full else NO_PROGRAM
         self.next += 1
         return self.next
+
+    def unread(self) -> bool:
+        return self.full_pipe
 
     def kill(self, pid: int, number: int) -> None:
         self.done.append(f"{signal.Signals(number).name} {pid}")
@@ -226,6 +229,52 @@ def test_a_last_life_that_is_due_comes_first() -> None:
     assert not life.service.left
     assert life.tick(after=1) == ["start"]
     assert life.happen(DIED) == []
+    assert life.service.left
+
+
+def reading_life() -> Life:
+    """The life of a log that is up and to leave when it has read all there is."""
+    life = Life()
+    life.happen(b"u", b"l")
+    return life
+
+
+@pytest.mark.parametrize("ended", [(KILLED, signal.SIGKILL), UNSEEN])
+def test_a_log_that_was_cut_off_has_one_more_life(ended: tuple[int, int]) -> None:
+    life = reading_life()
+    life.ended = ended
+    assert life.happen(DIED) == ["start"]
+    life.ended = (0, 0)
+    assert life.happen(DIED) == []
+    assert life.service.left
+
+
+def test_a_log_lives_on_until_its_pipe_is_empty() -> None:
+    life = reading_life()
+    life.paper.full_pipe = True
+    assert life.happen(DIED) == ["start"]
+    assert life.happen(DIED, after=0.1) == []
+    assert not life.service.left
+    assert life.tick(after=1) == ["start"]
+    life.paper.full_pipe = False
+    assert life.happen(DIED) == []
+    assert life.service.left
+
+
+@pytest.mark.parametrize("events", [[DIED, b"d"], [b"d", DIED]])
+def test_a_log_that_is_wanted_down_is_left_whatever_its_pipe_holds(events: list[bytes]) -> None:
+    life = Life()
+    life.happen(b"u")
+    life.paper.full_pipe = True
+    assert "start" not in life.happen(b"l", *events, after=0.1)
+    assert life.service.left
+
+
+def test_a_log_that_has_just_been_put_down_stays_down_whatever_its_pipe_holds() -> None:
+    life = Life()
+    life.paper.full_pipe = True
+    life.happen(b"u", b"d", DIED)
+    assert life.happen(b"l") == []
     assert life.service.left
 
 

@@ -126,6 +126,38 @@ def test_a_log_that_is_slow_has_the_time_to_read_all(tree: Tree) -> None:
     assert (place / "log" / "heard").read_text() == "one\ntwo\n"
 
 
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_log_that_died_just_before_is_started_to_read_the_rest(tree: Tree, number: int) -> None:
+    talk = f"""
+    trap 'kill $!; read -r log < log/pid; kill -{number} $log; while kill -0 $log; do :; done; echo last; exit' TERM
+    sleep 1000 & : > listens; wait
+    """
+    place = service(tree, "s", script=talk, log="echo $$ > pid; exec cat >> heard\n")
+    svscan = start(tree, place, place / "log")
+    until((place / "log" / "heard").exists)
+    stop(svscan)
+    assert (place / "log" / "heard").read_text() == "last\n"
+
+
+def test_a_log_that_is_killed_while_it_reads_the_rest_is_started_again(tree: Tree) -> None:
+    place = service(tree, "s", log="if [ -e ran ]; then exec cat >> heard; fi; touch ran; exec sleep 1000\n")
+    (place / "run").write_text((place / "run").read_text().replace("sleep 0.1", "echo last"))
+    svscan = start(tree, place, place / "log")
+    until((place / "log" / "ran").exists)
+    svscan.terminate()
+    until(lambda: "leaving" in state(place / "log"))
+    kill(pid_of(place / "log"))
+    assert svscan.wait(30) == 0
+    assert (place / "log" / "heard").read_text() == "last\n"
+
+
+def test_a_log_that_cannot_run_holds_nobody_up(tree: Tree) -> None:
+    place = service(tree, "s", script="echo unheard; exec sleep 1000\n", log="exit 111\n")
+    svscan = start(tree, place)
+    stop(svscan)
+    assert not running(place / "log")
+
+
 def test_a_log_that_somebody_has_put_down_stays_down(tree: Tree) -> None:
     place = service(tree, "s", script="exec sleep 1000\n", log="touch started; exec cat\n")
     (place / "log" / "down").touch()
@@ -206,7 +238,10 @@ def test_who_waits_when_it_comes_is_not_started(tree: Tree) -> None:
 
 @pytest.mark.parametrize("moment", ["before", "within"])
 def test_a_supervisor_that_is_killed_on_the_way_down_is_replaced(tree: Tree, moment: str) -> None:
-    talk = "trap 'kill $!; touch told; while [ ! -e go ]; do sleep 0.02; done; echo last; exit' TERM; sleep 1000 & : > listens; wait\n"
+    talk = """
+    trap 'kill $!; touch told; while [ ! -e go ]; do sleep 0.02; done; echo last; exit' TERM
+    sleep 1000 & : > listens; wait
+    """
     place = service(tree, "s", script=talk, log="exec cat >> heard\n")
     other = service(tree, "other", "s")
     svscan = start(tree, place, place / "log", other)
@@ -234,6 +269,25 @@ def test_a_supervisor_that_is_killed_on_the_way_down_is_replaced(tree: Tree, mom
 def kill_unreaped(pid: int) -> None:
     os.kill(pid, signal.SIGKILL)
     until(lambda: gone(pid))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_to_all_processes_at_once_is_no_trouble(tree: Tree, number: int) -> None:
+    """As Ctrl-C in a terminal does: services, logs and the supervisor get it too."""
+    script = "trap 'echo last; exit' INT TERM; : > listens; while :; do sleep 0.05; done\n"
+    place = service(tree, "s", script=script, log="exec cat >> heard\n")
+    other = service(tree, "other", "s")
+    (other / "finish").write_text("#!/bin/sh\ntouch finished\n")
+    (other / "finish").chmod(0o755)
+    svscan = tree.start("setsid", "svscan", "-s", tree.folder)
+    pids = [up(each) for each in (place, place / "log", other)]
+    assert os.getpgid(pids[0]) == svscan.pid
+    until((place / "log" / "heard").exists)
+    os.killpg(svscan.pid, number)
+    assert svscan.wait(30) == 0
+    assert all(gone(pid) for pid in pids)
+    assert (place / "log" / "heard").read_text() == "last\n"
+    until((other / "finished").exists)
 
 
 def test_a_service_whose_name_is_gone_goes_down_too(tree: Tree) -> None:
