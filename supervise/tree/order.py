@@ -32,13 +32,13 @@ class Order:
         return self.named[name]
 
     def read(self, name: bytes) -> list[bytes]:
-        """The names in a file `after`; a word behind `#` is a remark."""
+        """The names in a file `after`."""
         try:
             content = slurp(name + b"/" + settings.AFTER) or b""
         except OSError as error:
             self.complain(b"unable to read %s/%s: %s" % (name, settings.AFTER, reason(error)))
             return []
-        return [word for line in content.splitlines() for word in line.partition(b"#")[0].split()]
+        return settings.names(content)
 
     def waits_for(self, name: bytes, other: bytes) -> bool:
         """Whether *name* waits for *other*, or for one that does."""

@@ -35,7 +35,7 @@ import signal
 
 from supervise.tree.servicedir import DOWN, ONCE, UP, Status
 from supervise.tree.settings import ESSENTIAL, NOTHING
-from supervise.tree.state import AT_LAST, AT_REST, ENDING, FINISHING, KILLED, LEAVING, RUNNING, UNSEEN, WAITING
+from supervise.tree.state import AT_LAST, AT_REST, ENDING, FINISHING, KILLED, LEAVING, RUNNING, UNSEEN, WAITING, code_of
 from supervise.tree.world import NO_PROCESS, NO_PROGRAM
 
 TYPE_CHECKING = False
@@ -144,7 +144,7 @@ class Service:
         self.status = Status(before.since, before.pid, before.paused, want)
         self.starts, self.ended = found.number(b"starts"), found.ended
         self.leaving = found.lines.get(b"leaving", b"")
-        self.code = code_of(self.ended or UNSEEN) if self.essential_ended else 0
+        self.code = code_of(self.ended or UNSEEN) if self.leaving == ESSENTIAL else 0
         self.again = want == UP
         self.started = now - (since - before.since) / SECOND
         self.rested = min(self.started, now) + PAUSE
@@ -188,11 +188,6 @@ class Service:
             return
         self.phase = RUNNING
         self.status = Status(since, pid, False, self.status.want)
-
-    @property
-    def essential_ended(self) -> bool:
-        """Whether svscan is to end with it."""
-        return self.leaving == ESSENTIAL
 
     @property
     def cut_off(self) -> bool:
@@ -363,12 +358,6 @@ class Service:
 
     def start_once_afterwards(self, now: float, since: int) -> None:
         self.status.want, self.again, self.waiting = ONCE, True, False
-
-
-def code_of(ended: tuple[int, int]) -> int:
-    """The exit code that tells an end to a parent, as a shell does."""
-    code, number = ended
-    return 128 + number if code == KILLED else code if code >= 0 else CANNOT_RUN
 
 
 if TYPE_CHECKING:

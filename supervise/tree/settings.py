@@ -104,5 +104,10 @@ def number(name: bytes, file: bytes) -> int | None:
     return int(digits)
 
 
+def names(content: bytes) -> list[bytes]:
+    """The services that the *content* of a file `after` names; what is behind `#` is a remark."""
+    return [word for line in content.splitlines() for word in line.partition(b"#")[0].split()]
+
+
 def warn(name: bytes, what: bytes) -> None:
     say(b"supervise: warning: %s: %s" % (name, what))

@@ -11,7 +11,7 @@ import os
 
 from supervise.errors import Temporary
 from supervise.tree.servicedir import NORMALLY_DOWN, NOT_RUNNING, OK, SIZE, STATE, STATUS, Status, open_writer
-from supervise.tree.settings import AFTER
+from supervise.tree.settings import AFTER, names
 from supervise.tree.state import AT_REST, ENDING, FINISHING, RUNNING, WAITING, State
 
 TYPE_CHECKING = False
@@ -83,10 +83,10 @@ def see(folder: bytes, here: int) -> Seen:
     try:
         snapshot = look_at(folder)
         if snapshot.word == WAITING:
-            names = names_after()
+            awaited = names_after()
             os.fchdir(here)
             siblings = os.path.dirname(os.path.abspath(folder))
-            snapshot.waiting_for = [name for name in names if not is_ready(os.path.join(siblings, name))]
+            snapshot.waiting_for = [name for name in awaited if not is_ready(os.path.join(siblings, name))]
         return snapshot
     except Temporary as trouble:
         return trouble
@@ -141,12 +141,11 @@ def is_ready(folder: bytes) -> bool:
 
 
 def names_after() -> list[bytes]:
-    """The names in the file `after` of the service that we stand in; what is behind `#` is a remark."""
+    """The names in the file `after` of the service that we stand in."""
     try:
-        text = content(AFTER, LARGEST) or b""
+        return names(content(AFTER, LARGEST) or b"")
     except Temporary:
         return []
-    return [name for each in text.splitlines() for name in each.partition(b"#")[0].split()]
 
 
 def read(normally_up: bool = True) -> Snapshot:

@@ -30,6 +30,7 @@ than here knows that this file is older, of a supervise that did not write it, o
 from __future__ import annotations
 
 from supervise import stamp
+from supervise.errors import TEMPORARY
 from supervise.files import slurp
 from supervise.tree.servicedir import DOWN, ONCE, UP, Status
 
@@ -188,6 +189,12 @@ def unannounced(pid: int, process: bytes, notification_fd: int | None, before: S
     if notification_fd is not None:
         lines[b"notification"] = b"%d" % notification_fd
     return State(lines)
+
+
+def code_of(ended: tuple[int, int]) -> int:
+    """The exit code that tells the end *ended* to a parent, as a shell does."""
+    code, number = ended
+    return 128 + number if code == KILLED else code if code >= 0 else TEMPORARY
 
 
 def this_boot() -> bytes | None:

@@ -10,6 +10,7 @@ from functools import partial
 from supervise.command import say
 from supervise.errors import TEMPORARY
 from supervise.loop import Loop, Signals
+from supervise.tree import settings
 from supervise.tree.folder import COMMANDS, ENDED, NOTIFIED, TREE, Folder
 from supervise.tree.processtree import Crowded
 from supervise.tree.service import Service
@@ -81,7 +82,7 @@ class Watch:
             if each.service.left:
                 each.folder.leave()
                 del self.watched[key]
-                what = CROWDED if each.crowded else ESSENTIAL if each.service.essential_ended else LEFT
+                what = CROWDED if each.crowded else ESSENTIAL if each.service.leaving == settings.ESSENTIAL else LEFT
                 self.news.append((key, what, each.service.code))
 
     def bury(self) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from supervise.tree.folder import Folder
 from supervise.tree.service import LAST, NEVER_AGAIN, PAUSE, RELEASED, Service
 from supervise.tree.servicedir import DOWN, UP
-from supervise.tree.settings import Settings
+from supervise.tree.settings import ESSENTIAL, Settings
 from supervise.tree.state import AT_REST, ENDING, FINISHING, RUNNING, WAITING, State
 
 SECOND = 1_000_000_000
@@ -204,7 +204,7 @@ class Life:
         assert service.due is None or service.phase == AT_REST
         assert service.phase != WAITING or self.waiting
         if service.left:
-            assert self.told_to_leave or service.essential_ended
+            assert self.told_to_leave or service.leaving == ESSENTIAL
             assert service.phase == AT_REST
             assert not model.disk.watched
 

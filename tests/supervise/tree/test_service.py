@@ -8,7 +8,7 @@ import pytest
 
 from supervise.tree.service import SIGNALS, Service
 from supervise.tree.servicedir import DOWN, ONCE, UP
-from supervise.tree.settings import Settings
+from supervise.tree.settings import ESSENTIAL, Settings
 from supervise.tree.state import AT_REST, ENDING, FINISHING, KILLED, RUNNING, UNSEEN, WAITING, State
 from supervise.tree.world import NO_PROCESS, NO_PROGRAM
 
@@ -527,7 +527,7 @@ def test_the_end_of_an_essential_service_is_the_end_of_all(ended: tuple[int, int
     life.ended = ended
     assert life.happen(b"u", DIED) == ["start"]
     assert life.service.left
-    assert life.service.essential_ended
+    assert life.service.leaving == ESSENTIAL
     assert life.service.code == code
 
 
@@ -537,7 +537,7 @@ def test_an_essential_service_may_be_put_down() -> None:
     assert not life.service.left
     life.happen(b"x")
     assert life.service.left
-    assert not life.service.essential_ended
+    assert life.service.leaving != ESSENTIAL
     assert life.service.code == 0
 
 
@@ -586,7 +586,7 @@ def test_what_has_ended_meanwhile_gets_its_finish() -> None:
 
 def test_an_essential_service_that_has_ended_meanwhile_is_the_end_of_all() -> None:
     life = heir(RUNNING, False, wishes={"essential": True}, pid=b"7")
-    assert life.service.essential_ended
+    assert life.service.leaving == ESSENTIAL
     assert life.service.code == 111
 
 
@@ -606,7 +606,7 @@ def test_a_finish_that_is_gone_is_not_run_again() -> None:
 def test_an_essential_service_that_ended_before_is_the_end_of_all(word: bytes) -> None:
     life = heir(word, False, want=DOWN, leaving=b"essential", ended=b"256 15")
     assert life.service.left
-    assert life.service.essential_ended
+    assert life.service.leaving == ESSENTIAL
     assert life.service.code == 143
 
 
