@@ -275,18 +275,18 @@ def kill_unreaped(pid: int) -> None:
 def test_a_signal_to_all_processes_at_once_is_no_trouble(tree: Tree, number: int) -> None:
     """As Ctrl-C in a terminal does: services, logs and the supervisor get it too."""
     script = "trap 'echo last; exit' INT TERM; : > listens; while :; do sleep 0.05; done\n"
-    place = service(tree, "s", script=script, log="exec cat >> heard\n")
+    place = service(tree, "s", script=script, log="exec multilog ./main\n")
     other = service(tree, "other", "s")
     (other / "finish").write_text("#!/bin/sh\ntouch finished\n")
     (other / "finish").chmod(0o755)
     svscan = tree.start("setsid", "svscan", "-s", tree.folder)
     pids = [up(each) for each in (place, place / "log", other)]
     assert os.getpgid(pids[0]) == svscan.pid
-    until((place / "log" / "heard").exists)
+    until((place / "log" / "main" / "current").exists)
     os.killpg(svscan.pid, number)
     assert svscan.wait(30) == 0
     assert all(gone(pid) for pid in pids)
-    assert (place / "log" / "heard").read_text() == "last\n"
+    assert "".join(file.read_text() for file in (place / "log" / "main").glob("[@c]*")) == "last\n"
     until((other / "finished").exists)
 
 
