@@ -1,6 +1,7 @@
 """Options as the originals read them: letters, some with a value, up to the first other word.
 
-Commands that the originals never had take long words too, and options anywhere (`anywhere`).
+Long words (`--drain 10`) are for what the originals never had.  Commands that they never had take options
+anywhere (`anywhere`).
 """
 
 from __future__ import annotations
@@ -16,16 +17,21 @@ if TYPE_CHECKING:
 
     from supervise.command import Argv
 
+NO_WORDS: Mapping[bytes, bytes] = {}
 
-def options(argv: Argv, letters: bytes) -> tuple[list[tuple[bytes, bytes]], Argv]:
+
+def options(
+    argv: Argv, letters: bytes, words: Mapping[bytes, bytes] = NO_WORDS
+) -> tuple[list[tuple[bytes, bytes]], Argv]:
     """The options of *argv* (without its first word) and the words after them.
 
-    A word that starts with two hyphens ends the options and is dropped; a lone hyphen
-    ends them too, and stays.
+    A word that starts with two hyphens ends the options and is dropped, unless there are long words, when
+    `--` alone does; a lone hyphen ends them too, and stays.
 
     Args:
         letters: the options there are; a letter with a value is followed by a colon, one whose
             value, if any, stands in the same word by two.
+        words: as for `anywhere`.
 
     Returns:
         (letter, value) pairs in their order, and the rest.
@@ -34,10 +40,12 @@ def options(argv: Argv, letters: bytes) -> tuple[list[tuple[bytes, bytes]], Argv
         Usage: an unknown letter, or a value is missing; which one has been said on descriptor 2.
     """
     rest = argv[1:]
-    return list(each(os.path.basename(argv[0]), rest, letters)), rest
+    return list(each(os.path.basename(argv[0]), rest, letters, words)), rest
 
 
-def each(name: bytes, rest: Argv, letters: bytes) -> Iterator[tuple[bytes, bytes]]:
+def each(
+    name: bytes, rest: Argv, letters: bytes, words: Mapping[bytes, bytes] = NO_WORDS
+) -> Iterator[tuple[bytes, bytes]]:
     """The options that *rest* begins with, one by one; each word is taken off *rest* when it is looked at.
 
     So an option can take effect before the next one turns out to be wrong.
@@ -45,16 +53,19 @@ def each(name: bytes, rest: Argv, letters: bytes) -> Iterator[tuple[bytes, bytes
     Args:
         name: who complains.
         rest: the words of a command line after its first.
-        letters: as for `options`.
+        letters, words: as for `options`.
 
     Raises:
         Usage: as `options` does.
     """
     while rest and is_option(rest[0]):
         word = rest.pop(0)
-        if word.startswith(b"--"):
+        if not word.startswith(b"--"):
+            yield from spelled(name, word, rest, letters)
+        elif words and word != b"--":
+            yield long(name, word, rest, words)
+        else:
             break
-        yield from spelled(name, word, rest, letters)
 
 
 def anywhere(argv: Argv, letters: bytes, words: Mapping[bytes, bytes]) -> tuple[list[tuple[bytes, bytes]], Argv]:

@@ -45,9 +45,10 @@ class Server:
         )
         assert self.process.stdout is not None
         with self.process.stdout as told:
-            line = told.read()  # to the end: it closes descriptor 1
-        assert line, self.log()
-        self.port = int(line)
+            lines = told.read().split()  # to the end: it closes descriptor 1
+        assert lines, self.log()
+        self.ports = [int(line) for line in lines]
+        self.port = self.ports[0]
         self.pid = self.process.pid
 
     def __enter__(self) -> Server:

@@ -40,6 +40,11 @@ class End:
         """The end at *address*, as `getsockname` and `accept` give it."""
         return cls(address[0].partition("%")[0], address[1], None, address[3] if len(address) == 4 else 0)
 
+    @property
+    def parts(self) -> tuple[str, int, bytes | None, int]:
+        """What it is made from."""
+        return self.ip, self.port, self.host, self.interface
+
     def address(self, port: int) -> tuple[str, int] | tuple[str, int, int, int]:
         """What `bind` and `connect` take for *port* of this end's machine."""
         return (self.ip, port, 0, self.interface) if ":" in self.ip else (self.ip, port)

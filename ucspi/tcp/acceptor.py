@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import functools
 import marshal
+import os
 import resource
 import select
 import signal
@@ -16,7 +17,9 @@ from supervise.errors import reason
 from supervise.loop import Signals
 from supervise.pool import Pool
 from ucspi.environ import End
+from ucspi.tcp.awaiting import Awaiting
 from ucspi.tcp.connection import DROP, Server
+from ucspi.tcp.crowd import LIMITS, Crowd
 from ucspi.tcp.limits import Limits
 from ucspi.tcp.settings import ALL, ERRORS, Settings
 
@@ -29,39 +32,69 @@ class Acceptor:
     """The loop of tcpserver.
 
     Args:
-        listening: the socket that connections come from; it never blocks.
+        doors: the sockets that connections come from; they never block.
         settings: what we were told to do.
     """
 
-    def __init__(self, listening: socket.socket, settings: Settings) -> None:
-        self.listening, self.settings = listening, settings
+    def __init__(self, doors: list[socket.socket], settings: Settings) -> None:
+        self.settings = settings
         self.limits = Limits(settings.limit, settings.limit_per_address)
-        old_limit = allow_descriptors(2 * settings.limit + SPARE)
+        wanted = settings.rules is not None or any(name in os.environb for name in LIMITS)
+        self.crowd = Crowd() if wanted else None
+        old_limit = allow_descriptors(2 * settings.limit + SPARE + len(doors))
         restore_limit = functools.partial(resource.setrlimit, resource.RLIMIT_NOFILE, old_limit)
         self.pool = Pool(Server(settings), lambda key: restore_limit(), limit=settings.limit)
         self.signals = Signals(signal.SIGTERM)
         signal.signal(signal.SIGPIPE, signal.SIG_IGN)  # that nobody reads the log is no reason to stop
         self.resting_until = 0.0  # when we accept again after the system had no more to give
+        self.end_at: float | None = None  # when we end at the latest, after TERM
+        self.poll = select.poll()
+        self.doors = {door.fileno(): door for door in doors}
+        self.awaiting = Awaiting(settings.proxies, self.poll, self.admit, self.warn)
 
     def serve(self) -> int:
-        """Accept connections until TERM comes; the exit code."""
-        poll = select.poll()
-        for source in (self.listening, self.pool, self.signals):
-            poll.register(source, select.POLLIN)
+        """Accept connections until TERM comes, and wait for those that are there if we are to; the exit code."""
+        for source in (*self.doors, self.pool.fileno(), self.signals.fileno()):
+            self.poll.register(source, select.POLLIN)
         self.tell_status()
-        while True:
-            poll.modify(self.listening, 0 if self.limits.full or self.rest() else select.POLLIN)
-            ready = {fd for fd, _ in poll.poll(self.patience())}
-            if self.signals.fileno() in ready and signal.SIGTERM in self.signals.arrived():
-                return 0
-            if self.pool.fileno() in ready:
-                self.take_ends()
-            if self.listening.fileno() in ready:
-                self.take_connection()
+        while self.end_at is None or (self.limits.count and time.monotonic() < self.end_at):
+            self.turn()
+        return 0
+
+    def turn(self) -> None:
+        """Wait for something, and do what there is to do."""
+        self.awaiting.give_up()
+        for door in self.doors:
+            self.poll.modify(door, 0 if self.is_full or self.rest() else select.POLLIN)
+        ready = [fd for fd, _ in self.poll.poll(self.patience())]
+        if self.signals.fileno() in ready and signal.SIGTERM in self.signals.arrived():
+            self.shut()
+        if self.pool.fileno() in ready:
+            self.take_ends()
+        for fd in ready:
+            if fd in self.doors and not self.is_full:
+                self.take_connection(self.doors[fd])
+            elif fd in self.awaiting.there:
+                self.awaiting.hear(fd)
+
+    def shut(self) -> None:
+        """Accept nothing any more."""
+        self.end_at = time.monotonic() + self.settings.drain
+        while self.doors:
+            fd, door = self.doors.popitem()
+            self.poll.unregister(fd)
+            door.close()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no more connection may be accepted."""
+        return self.limits.count + len(self.awaiting.there) >= self.limits.most
 
     def patience(self) -> float | None:
         """Milliseconds until something is to be done without being asked."""
-        waits = [seconds for seconds in (self.pool.rest(), self.rest()) if seconds]
+        waits = [seconds for seconds in (self.pool.rest(), self.rest(), self.awaiting.rest()) if seconds]
+        if self.end_at is not None:
+            waits.append(max(0.0, self.end_at - time.monotonic()))
         return min(waits) * 1000 + 1 if waits else None
 
     def rest(self) -> float:
@@ -72,32 +105,45 @@ class Acceptor:
         """Note which connections have ended."""
         for end in self.pool.ended():
             self.tell(b"tcpserver: end %d status %d" % (end.pid, end.status))
-            self.limits.leave(str(end.job))
-            self.tell_status()
+            self.leave(str(end.job))
 
-    def take_connection(self) -> None:
-        """Accept one connection, if it is still there, and hand it to a worker."""
+    def take_connection(self, door: socket.socket) -> None:
+        """Accept one connection, if it is still there."""
         try:
-            connection, address = self.listening.accept()
+            connection, address = door.accept()
         except OSError as error:
             if error.errno in SHORT:
                 self.resting_until = time.monotonic() + BREATH
             return
+        remote = End.of(address)
+        if self.awaiting.concerns(remote):
+            self.awaiting.take(connection, remote)
+            return
         with connection:
-            remote = End.of(address)
-            if self.limits.full_for(remote.ip):
-                self.warn(b"limit of %d for %s reached" % (self.limits.most_per_address, remote.ip.encode()))
-                return
-            self.limits.enter(remote.ip)
-            self.tell_status()
-            try:
-                number = connection.fileno()
-                payload = marshal.dumps((remote.ip, remote.port, None, remote.interface))
-                self.pool.begin(payload, {0: number, 1: number}, remote.ip)
-            except OSError as error:
-                self.warn(b"unable to fork: " + reason(error))
-                self.limits.leave(remote.ip)
-                self.tell_status()
+            self.admit(connection, remote, None)
+
+    def admit(self, connection: socket.socket, remote: End, local: End | None) -> None:
+        """Hand a connection to a worker; *local* is our end if that is not the socket's."""
+        if self.limits.full_for(remote.ip):
+            self.warn(b"limit of %d for %s reached" % (self.limits.most_per_address, remote.ip.encode()))
+            return
+        self.limits.enter(remote.ip)
+        counts = self.crowd.enter(remote.ip) if self.crowd else None
+        self.tell_status()
+        try:
+            number = connection.fileno()
+            payload = marshal.dumps((remote.parts, local.parts if local else None, counts))
+            self.pool.begin(payload, {0: number, 1: number}, remote.ip)
+        except OSError as error:
+            self.warn(b"unable to fork: " + reason(error))
+            self.leave(remote.ip)
+
+    def leave(self, address: str) -> None:
+        """A connection from *address* has ended."""
+        self.limits.leave(address)
+        if self.crowd:
+            self.crowd.leave(address)
+        self.tell_status()
 
     def tell_status(self) -> None:
         """Say how many connections there are."""

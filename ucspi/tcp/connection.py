@@ -13,6 +13,7 @@ import socket
 
 from supervise.command import say
 from supervise.errors import PERMANENT, TEMPORARY, Temporary
+from supervise.fd import write_all
 from supervise.program import DEFAULT_PATH, execute, find
 from supervise.title import set_title
 from supervise.worker import run_again
@@ -21,11 +22,13 @@ from ucspi.cdb import Cdb
 from ucspi.environ import End, put, shown_ip, variables
 from ucspi.ident import remote_user
 from ucspi.rules import rules
+from ucspi.tcp.crowd import message, reached
 from ucspi.tcp.settings import ALL, ERRORS, Settings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ucspi.environ import Variable
+    from ucspi.tcp.crowd import Counts
 
 DROP = b"tcpserver: warning: dropping connection, "
 DENIED = PERMANENT
@@ -43,13 +46,18 @@ class Server:
 
     def __call__(self, payload: bytes) -> int:
         try:
-            return self.serve(End(*marshal.loads(payload)))
+            remote, local, counts = marshal.loads(payload)
+            return self.serve(End(*remote), End(*local) if local else None, counts)
         except Temporary as trouble:
             self.warn(trouble.line)
             return TEMPORARY
 
-    def serve(self, remote: End) -> int:
+    def serve(self, remote: End, told: End | None, counts: Counts | None) -> int:
         """Serve the connection with *remote*; the exit code.
+
+        Args:
+            told: our end, if a proxy has told both.
+            counts: how many connections the other end has, if somebody may set a limit.
 
         Raises:
             Temporary: it must be dropped, and why.
@@ -59,17 +67,24 @@ class Server:
         signal.signal(signal.SIGPIPE, signal.SIG_IGN)  # that nobody reads the log is no reason to stop
         if settings.verbosity >= ALL:
             say(b"tcpserver: pid %d from %s" % (os.getpid(), shown_ip(remote.ip, settings.as_ipv6).encode()))
-        local = prepare(remote, settings)
+        own = prepare(remote, settings)
+        local = told or own
         if settings.local_host is None:
             local.host = find_name(local)
         else:
             local.host = settings.local_host
         if settings.look_up:
             remote.host = find_name(remote, settings.paranoid)
-        info = find_user(local, remote, settings.patience) if settings.identify else None
+        info = find_user(local, remote, settings.patience) if settings.identify and not told else None
         allowed, changes = self.decide(remote, info)
+        limit = reached(counts, changes) if counts and allowed else None
+        allowed = allowed and not limit
         if settings.verbosity >= ALL:
             self.log(b"ok" if allowed else b"deny", local, remote, info)
+        if limit:
+            name, most = limit
+            self.warn(b"limit of %d for %s reached, %s" % (most, shown_ip(remote.ip, settings.as_ipv6).encode(), name))
+            tell(message(changes))
         if not allowed:
             return DENIED
         path = os.environb.get(b"PATH", DEFAULT_PATH)  # as the original: rules do not change where we look
@@ -130,6 +145,14 @@ class Server:
         """Say why the connection is dropped, unless we are to be quiet."""
         if self.settings.verbosity >= ERRORS:
             say(DROP + line)
+
+
+def tell(text: bytes) -> None:
+    """Send *text* to the other side, if it still listens."""
+    try:
+        write_all(1, text)
+    except OSError:
+        pass
 
 
 def prepare(remote: End, settings: Settings) -> End:

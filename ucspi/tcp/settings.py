@@ -6,15 +6,18 @@ import os
 import socket
 
 from supervise.account import find_account
-from supervise.errors import Temporary, Usage
+from supervise.errors import Permanent, Temporary, Usage
 from supervise.options import options
 from ucspi.ip import leading_number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from ipaddress import IPv4Network, IPv6Network
+
     from supervise.command import Argv
 
 LETTERS = b"146UXpPhHrRoOdDqQvc:C:x:B:g:u:b:l:t:I:"
+WORDS_TOO = {b"drain": b"drain:", b"listen": b"listen:", b"proxy": b"proxy:"}
 QUIET, ERRORS, ALL = 0, 1, 2  # what is logged
 
 
@@ -22,15 +25,16 @@ class Settings:
     """tcpserver's options, under the names of what they mean."""
 
     __slots__ = (
-        "as_ipv6", "backlog", "banner", "delay", "gid", "host", "identify", "interface", "limit", "limit_per_address",
-        "local_host", "look_up", "only_ipv4", "paranoid", "patience", "port", "print_port", "program", "route", "rules",
-        "rules_may_miss", "uid", "verbosity",
+        "as_ipv6", "backlog", "banner", "delay", "drain", "gid", "identify", "interface", "limit", "limit_per_address",
+        "local_host", "look_up", "only_ipv4", "paranoid", "patience", "places", "print_port", "program", "proxies",
+        "route", "rules", "rules_may_miss", "uid", "verbosity",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self.verbosity = ERRORS
-        self.host = self.port = b""
+        self.places: list[tuple[bytes, bytes]] = []  # host and port of each
         self.program: Argv = []
+        self.drain = 0  # seconds that connections have to end when we are to
         # listening
         self.limit = 40
         self.limit_per_address = 0  # 0: no limit
@@ -39,6 +43,7 @@ class Settings:
         self.only_ipv4 = self.print_port = False
         self.uid = self.gid = 0  # 0: stay as we are
         # each connection
+        self.proxies: list[IPv4Network | IPv6Network] = []  # who tells us on whose behalf it connects
         self.banner = b""
         self.delay = True
         self.route = False
@@ -60,7 +65,7 @@ class Settings:
             Temporary: there is no such user or group.
         """
         settings = cls()
-        found, words = options(argv, LETTERS)
+        found, words = options(argv, LETTERS, WORDS_TOO)
         for letter, value in found:
             settings.set(letter, value)
         return settings, words
@@ -73,7 +78,8 @@ class Settings:
         """
         if len(words) < 3:
             raise Usage
-        self.host, self.port, *self.program = words
+        host, port, *self.program = words
+        self.places.insert(0, (host, port))
 
     def set(self, letter: bytes, value: bytes) -> None:
         """Take one option."""
@@ -84,6 +90,12 @@ class Settings:
             setattr(self, NUMBERS[letter], leading_number(value))
         elif letter in WORDS:
             setattr(self, WORDS[letter], value)
+        elif letter == b"drain":
+            self.drain = leading_number(value)
+        elif letter == b"listen":
+            self.places.append(place(value))
+        elif letter == b"proxy":
+            self.proxies += networks(value)
         elif letter == b"I":
             self.interface = interface_number(value)
         elif letter == b"u":
@@ -126,6 +138,34 @@ NUMBERS = {
     b"t": "patience",
 }
 WORDS = {b"x": "rules", b"B": "banner", b"l": "local_host"}
+
+
+def place(value: bytes) -> tuple[bytes, bytes]:
+    """The host and the port in `host:port`; an IPv6 address stands in brackets.
+
+    Raises:
+        Permanent: one is missing.
+    """
+    host, colon, port = value.rpartition(b":")
+    if not colon or not host or not port:
+        raise Permanent(b"--listen needs host:port and not " + value)
+    if host.startswith(b"[") and host.endswith(b"]"):
+        host = host[1:-1]
+    return host, port
+
+
+def networks(value: bytes) -> list[IPv4Network | IPv6Network]:
+    """The addresses and networks in *value*, which have commas between them.
+
+    Raises:
+        Permanent: one is none.
+    """
+    from ipaddress import ip_network
+
+    try:
+        return [ip_network(word.decode("latin-1")) for word in value.split(b",")]
+    except ValueError:
+        raise Permanent(b"--proxy needs addresses or networks and not " + value) from None
 
 
 def interface_number(name: bytes) -> int:

@@ -1,7 +1,8 @@
 """tcpserver - accept TCP connections and run a program for each
 
 Usage: tcpserver [-146UXpPhHrRoOdDqQv] [-c limit] [-C limit] [-x rules.cdb] [-B banner] [-g gid] [-u uid] [-b backlog]
-    [-l localname] [-t timeout] [-I interface] host port program
+    [-l localname] [-t timeout] [-I interface] [--listen host:port] [--drain seconds] [--proxy addresses]
+    host port program
 
 tcpserver waits for connections to host and port.  For each it runs program, which is a
 program and its arguments, with the connection on descriptors 0 and 1.
@@ -24,9 +25,19 @@ Listening:
     -g gid, -u uid
                   become this group and this user, by number or by name, once we listen
     -U            the same with the numbers in the environment variables UID and GID
-    -1            print the port to descriptor 1, once we listen
+    -1            print the port to descriptor 1, once we listen; a line for each place
     -4            use IPv4 only
     -I interface  the interface of a link-local IPv6 address
+    --listen host:port
+                  listen there too; may be said several times; an IPv6 address stands in brackets
+    --drain seconds
+                  after TERM accept no more connections, and exit when those that are being served have ended, or
+                  after seconds (default: 0)
+    --proxy addresses
+                  connections from these addresses and networks (with commas between them) are those of a proxy:
+                  each begins with a header of the PROXY protocol, version 1 or 2, which tells the client's address.
+                  It is followed in all things, and TCPREMOTEINFO is not asked for. Who sends no header within five
+                  seconds is dropped. Nobody else's header is believed
     -o            leave IP options alone
     -O            forget the source route that a client asks for (default)
     -d            delay small packets when the other side is slow (default)
@@ -54,10 +65,19 @@ Messages:
     -Q            print error messages (default)
     -v            print everything: each connection with its start, its two ends, its wait status
 
+Limits by rule:
+    Rules (or the environment that tcpserver is started with, for all) can set MAXCONNIP, the number of
+    connections of one address at once, and MAXCONNC, that of one network: the first 24 bits of an IPv4 address or
+    64 of an IPv6 one; MAXRATEIP and MAXRATEC, the number of new connections in a minute; DIEMSG, a line that those
+    hear who are denied for that. 0 sets no limit.
+
 Environment:
     PROTO, TCPLOCALIP, TCPLOCALPORT, TCPLOCALHOST, TCPREMOTEIP, TCPREMOTEPORT, TCPREMOTEHOST, TCPREMOTEINFO
                   set for program, as well as TCP6LOCALIP and so on; what is unknown is unset
     UID, GID      for -U
+    LISTEN_PID, LISTEN_FDS
+                  sockets from descriptor 3 on that systemd or the like has opened for our process are listened to
+                  instead of host and port
     DNSCACHEIP    which DNS caches to ask instead of those in /etc/resolv.conf
 
 Exit status:
@@ -70,32 +90,26 @@ See also: tcprules, tcprulescheck, envuidgid, softlimit
 
 from __future__ import annotations
 
-import errno
 import os
 import socket
 
 from supervise.command import Argv, command
-from supervise.errors import Temporary, Trouble
+from supervise.errors import Trouble
 from supervise.program import find
 from supervise.title import set_title
-from ucspi import dns, ip
+from ucspi import dns
 from ucspi.tcp.acceptor import Acceptor
-from ucspi.tcp.settings import QUIET, Settings, interface_number
+from ucspi.tcp.listening import listen, step
+from ucspi.tcp.settings import QUIET, Settings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import TypeVar
-
-    Result = TypeVar("Result")
+    from collections.abc import Sequence
 
 USAGE = (
     b"[ -146UXpPhHrRoOdDqQv ] [ -c limit ] [ -C limit ] [ -x rules.cdb ] [ -B banner ] [ -g gid ] [ -u uid ]"
     b" [ -b backlog ] [ -l localname ] [ -t timeout ] [ -I interface ] host port program"
 )
-
-
-SOMAXCONN = 0x7FFFFFFF  # the system cuts it down to its own limit
 
 
 @command(b"tcpserver", USAGE)
@@ -114,63 +128,6 @@ def main(argv: Argv) -> int:
         if settings.verbosity == QUIET:
             return trouble.code
         raise
-
-
-def step(what: bytes, call: Callable[[], Result]) -> Result:
-    """The result of *call*; if it fails, we are *what*."""
-    try:
-        return call()
-    except OSError as error:
-        raise Temporary(what, error) from None
-    except OverflowError:  # a number that the system has no room for
-        raise Temporary(what, OSError(errno.EINVAL, os.strerror(errno.EINVAL))) from None
-
-
-def listen(settings: Settings) -> socket.socket:
-    """The socket that we accept from.
-
-    Raises:
-        Temporary: we cannot listen there.
-    """
-    port = ip.port_number(settings.port)
-    if port is None:
-        raise Temporary(b"unable to figure out port number for " + settings.port)
-    host = find_address(settings)
-    family = ip.family(host)
-    listening = step(b"unable to create socket", lambda: socket.socket(family, socket.SOCK_STREAM))
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    place: tuple[str, int] | tuple[str, int, int, int] = (host, port)
-    if family == socket.AF_INET6:
-        listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)  # :: is for both families
-        bare, _, interface = host.partition("%")
-        place = (bare, port, 0, interface_number(os.fsencode(interface)) if interface else settings.interface)
-    step(b"unable to bind", lambda: listening.bind(place))
-    step(b"unable to listen", lambda: listening.listen(min(settings.backlog, SOMAXCONN)))
-    listening.setblocking(False)
-    return listening
-
-
-def find_address(settings: Settings) -> str:
-    """The address to listen to.
-
-    Raises:
-        Temporary: the host has none, or we cannot find it out.
-    """
-    host = settings.host
-    literal = "0.0.0.0" if host in (b"", b"0") else ip.parse(host)
-    if literal is None:
-        try:
-            found = dns.addresses(host, (4,) if settings.only_ipv4 else (4, 6), search=True)
-        except Temporary:
-            raise Temporary(b"temporarily unable to figure out IP address for " + host) from None
-        if not found:
-            raise Temporary(b"no IP address for " + host)
-        return found[0]
-    if settings.only_ipv4 and ":" in literal:
-        if literal == "::":
-            return "0.0.0.0"
-        raise Temporary(b"unable to bind", OSError(errno.EAFNOSUPPORT, os.strerror(errno.EAFNOSUPPORT)))
-    return literal
 
 
 def load(settings: Settings) -> None:
@@ -205,10 +162,10 @@ def take_standard() -> None:
     os.close(fd)
 
 
-def give_away_standard(listening: socket.socket, print_port: bool) -> None:
-    """Let go of descriptors 0 and 1, after the port has been printed if that is wanted."""
+def give_away_standard(listening: Sequence[socket.socket], print_port: bool) -> None:
+    """Let go of descriptors 0 and 1, after the ports have been printed if that is wanted."""
     if print_port:
-        os.write(1, b"%d\n" % listening.getsockname()[1])
+        os.write(1, b"".join([b"%d\n" % each.getsockname()[1] for each in listening]))
     nothing = os.open("/dev/null", os.O_RDWR)
     os.dup2(nothing, 0)
     os.dup2(nothing, 1)
