@@ -47,19 +47,22 @@ def compile(text: bytes) -> Iterator[tuple[bytes, bytes]]:
     Raises:
         Permanent: a line is no rule.
     """
-    for line in text.split(b"\n"):
-        if line.startswith(b"#"):
-            continue
-        line = line.rstrip(BLANK)
-        if line:
-            try:
-                address, data = parse(line)
-                keys = spread(address)
-            except ValueError:
-                # as the original: a NUL ends what is shown of the line
-                raise Permanent(b"unable to parse this line: " + line.partition(b"\0")[0]) from None
-            for key in keys:
-                yield key, data
+    for _, line in lines(text):
+        try:
+            address, data = parse(line)
+            keys = spread(address)
+        except ValueError:
+            # as the original: a NUL ends what is shown of the line
+            raise Permanent(b"unable to parse this line: " + line.partition(b"\0")[0]) from None
+        for key in keys:
+            yield key, data
+
+
+def lines(text: bytes) -> Iterator[tuple[int, bytes]]:
+    """The lines of *text* that are rules, each with its number, from 1 on."""
+    for number, line in enumerate(text.split(b"\n"), 1):
+        if not line.startswith(b"#") and (line := line.rstrip(BLANK)):
+            yield number, line
 
 
 def parse(line: bytes) -> tuple[bytes, bytes]:

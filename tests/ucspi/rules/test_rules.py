@@ -206,3 +206,41 @@ def test_tcprulescheck_shows_networks_too() -> None:
     compiled(b'10.0.0.0/8:allow,A="x"\n')
     done = run("tcprulescheck", "r.cdb", env={"TCPREMOTEIP": "10.1.1.1", "TCPREMOTEHOST": None, "TCPREMOTEINFO": None})
     assert done == (0, b"rule 10.0.0.0/8:\nset environment variable A=x\nallow connection\n", b"")
+
+
+CLIENT = {"TCPREMOTEIP": "10.1.1.1", "TCPREMOTEHOST": "mail.example.org", "TCPREMOTEINFO": None}
+
+
+def test_tcprulescheck_explains_what_it_looks_for_and_where_the_rule_stands() -> None:
+    text = b'# who may relay\n\n10.0-2.:allow,RELAYCLIENT=""  \n10.1.:deny\n:deny\n'
+    compiled(text)
+    Path("rules").write_bytes(text)
+    done = run("tcprulescheck", "--explain", "r.cdb", "rules", env=CLIENT)
+    assert done == (
+        0,
+        b"looked for 10.1.1.1\nlooked for =mail.example.org\nlooked for 10.1.1.\nlooked for 10.1.\n"
+        b'from line 3 of rules: 10.0-2.:allow,RELAYCLIENT=""\n'
+        b"rule 10.1.:\nset environment variable RELAYCLIENT=\nallow connection\n",
+        b"",
+    )
+
+
+def test_tcprulescheck_explains_that_nothing_was_found() -> None:
+    compiled(b"192.0.2.1:deny\n")
+    done = run("tcprulescheck", "--explain", "r.cdb", env={**CLIENT, "TCPREMOTEHOST": None})
+    assert done.out.endswith(b"looked for 10.\nlooked for (nothing)\ndefault:\nallow connection\n")
+
+
+def test_tcprulescheck_says_when_the_source_is_another() -> None:
+    compiled(b"10.:deny\n")
+    Path("rules").write_bytes(b"no rule\n11.:deny\n")
+    assert b"not from rules\nrule 10.:\n" in run("tcprulescheck", "--explain", "r.cdb", "rules", env=CLIENT).out
+    none = run("tcprulescheck", "--explain", "r.cdb", "none", env=CLIENT)
+    assert none == (111, b"", b"tcprulescheck: fatal: unable to read none: file does not exist\n")
+
+
+def test_a_file_of_rules_may_have_any_name() -> None:
+    compiled(b"10.:deny\n")
+    os.rename("r.cdb", "--explained")
+    assert run("tcprulescheck", "--explained", env=CLIENT) == (0, b"rule 10.:\ndeny connection\n", b"")
+    assert run("tcprulescheck", "--explain", env=CLIENT).code == 100
