@@ -21,6 +21,7 @@ from ucspi.tcp.awaiting import Awaiting
 from ucspi.tcp.connection import DROP, Server
 from ucspi.tcp.crowd import LIMITS, Crowd
 from ucspi.tcp.limits import Limits
+from ucspi.tcp.metrics import ADDRESS, PROXY, TELLER, TROUBLE, Metrics
 from ucspi.tcp.settings import ALL, ERRORS, Settings
 
 SPARE = 32  # descriptors that we need besides two for each connection, those of its worker
@@ -50,20 +51,27 @@ class Acceptor:
         self.end_at: float | None = None  # when we end at the latest, after TERM
         self.poll = select.poll()
         self.doors = {door.fileno(): door for door in doors}
-        self.awaiting = Awaiting(settings.proxies, self.poll, self.admit, self.warn)
+        self.awaiting = Awaiting(settings.proxies, self.poll, self.admit, self.refuse_proxy)
+        self.metrics = Metrics(settings.metrics, settings.limit) if settings.metrics else None
 
     def serve(self) -> int:
         """Accept connections until TERM comes, and wait for those that are there if we are to; the exit code."""
         for source in (*self.doors, self.pool.fileno(), self.signals.fileno()):
             self.poll.register(source, select.POLLIN)
+        if self.metrics:
+            self.poll.register(self.metrics, select.POLLIN)
         self.tell_status()
         while self.end_at is None or (self.limits.count and time.monotonic() < self.end_at):
             self.turn()
+        if self.metrics:
+            self.metrics.write(at_once=True)
         return 0
 
     def turn(self) -> None:
         """Wait for something, and do what there is to do."""
         self.awaiting.give_up()
+        if self.metrics:
+            self.metrics.write()
         for door in self.doors:
             self.poll.modify(door, 0 if self.is_full or self.rest() else select.POLLIN)
         ready = [fd for fd, _ in self.poll.poll(self.patience())]
@@ -76,6 +84,8 @@ class Acceptor:
                 self.take_connection(self.doors[fd])
             elif fd in self.awaiting.there:
                 self.awaiting.hear(fd)
+            elif self.metrics and fd == self.metrics.fileno():
+                self.metrics.hear()
 
     def shut(self) -> None:
         """Accept nothing any more."""
@@ -92,7 +102,8 @@ class Acceptor:
 
     def patience(self) -> float | None:
         """Milliseconds until something is to be done without being asked."""
-        waits = [seconds for seconds in (self.pool.rest(), self.rest(), self.awaiting.rest()) if seconds]
+        rests = self.pool.rest(), self.rest(), self.awaiting.rest(), self.metrics.rest() if self.metrics else 0.0
+        waits = [seconds for seconds in rests if seconds]
         if self.end_at is not None:
             waits.append(max(0.0, self.end_at - time.monotonic()))
         return min(waits) * 1000 + 1 if waits else None
@@ -125,7 +136,7 @@ class Acceptor:
     def admit(self, connection: socket.socket, remote: End, local: End | None) -> None:
         """Hand a connection to a worker; *local* is our end if that is not the socket's."""
         if self.limits.full_for(remote.ip):
-            self.warn(b"limit of %d for %s reached" % (self.limits.most_per_address, remote.ip.encode()))
+            self.refuse(ADDRESS, b"limit of %d for %s reached" % (self.limits.most_per_address, remote.ip.encode()))
             return
         self.limits.enter(remote.ip)
         counts = self.crowd.enter(remote.ip) if self.crowd else None
@@ -133,9 +144,13 @@ class Acceptor:
         try:
             number = connection.fileno()
             payload = marshal.dumps((remote.parts, local.parts if local else None, counts))
-            self.pool.begin(payload, {0: number, 1: number}, remote.ip)
+            fds = {0: number, 1: number}
+            if self.metrics:
+                self.metrics.accept()
+                fds[TELLER] = self.metrics.teller
+            self.pool.begin(payload, fds, remote.ip)
         except OSError as error:
-            self.warn(b"unable to fork: " + reason(error))
+            self.refuse(TROUBLE, b"unable to fork: " + reason(error))
             self.leave(remote.ip)
 
     def leave(self, address: str) -> None:
@@ -148,16 +163,24 @@ class Acceptor:
     def tell_status(self) -> None:
         """Say how many connections there are."""
         self.tell(b"tcpserver: status: %d/%d" % (self.limits.count, self.limits.most))
+        if self.metrics:
+            self.metrics.stand(self.limits.count)
 
     def tell(self, line: bytes) -> None:
         """Say *line* if we are to say everything."""
         if self.settings.verbosity >= ALL:
             say(line)
 
-    def warn(self, line: bytes) -> None:
-        """Say why a connection is dropped, unless we are to be quiet."""
+    def refuse(self, why: bytes, line: bytes) -> None:
+        """Count *why* a connection is dropped, and say it, unless we are to be quiet."""
+        if self.metrics:
+            self.metrics.refuse(why)
         if self.settings.verbosity >= ERRORS:
             say(DROP + line)
+
+    def refuse_proxy(self, line: bytes) -> None:
+        """Say why a proxy's connection is dropped."""
+        self.refuse(PROXY, line)
 
 
 def allow_descriptors(needed: int) -> tuple[int, int]:

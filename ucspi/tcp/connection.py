@@ -6,6 +6,7 @@ the names of both ends, the remote user, the rules, the log line, the program.
 
 from __future__ import annotations
 
+import fcntl
 import marshal
 import os
 import signal
@@ -22,6 +23,7 @@ from ucspi.cdb import Cdb
 from ucspi.environ import End, put, shown_ip, variables
 from ucspi.ident import remote_user
 from ucspi.rules import rules
+from ucspi.tcp import metrics
 from ucspi.tcp.crowd import message, reached
 from ucspi.tcp.settings import ALL, ERRORS, Settings
 
@@ -50,7 +52,13 @@ class Server:
             return self.serve(End(*remote), End(*local) if local else None, counts)
         except Temporary as trouble:
             self.warn(trouble.line)
+            self.count(metrics.TROUBLE)
             return TEMPORARY
+
+    def count(self, why: bytes) -> None:
+        """Have it counted that the connection is refused."""
+        if self.settings.metrics:
+            metrics.tell(why)
 
     def serve(self, remote: End, told: End | None, counts: Counts | None) -> int:
         """Serve the connection with *remote*; the exit code.
@@ -78,14 +86,15 @@ class Server:
         info = find_user(local, remote, settings.patience) if settings.identify and not told else None
         allowed, changes = self.decide(remote, info)
         limit = reached(counts, changes) if counts and allowed else None
-        allowed = allowed and not limit
+        refused = metrics.RULES if not allowed else limit[0] if limit else None
         if settings.verbosity >= ALL:
-            self.log(b"ok" if allowed else b"deny", local, remote, info)
+            self.log(b"deny" if refused else b"ok", local, remote, info)
         if limit:
-            name, most = limit
-            self.warn(b"limit of %d for %s reached, %s" % (most, shown_ip(remote.ip, settings.as_ipv6).encode(), name))
+            shown = shown_ip(remote.ip, settings.as_ipv6).encode()
+            self.warn(b"limit of %d for %s reached, %s" % (limit[1], shown, limit[0]))
             tell(message(changes))
-        if not allowed:
+        if refused:
+            self.count(refused)
             return DENIED
         path = os.environb.get(b"PATH", DEFAULT_PATH)  # as the original: rules do not change where we look
         put(variables(local, remote, info, settings.as_ipv6))
@@ -122,11 +131,15 @@ class Server:
         """
         program = self.settings.program
         command = find(program[0], path)
+        if self.settings.metrics:
+            fcntl.fcntl(metrics.TELLER, fcntl.F_SETFD, fcntl.FD_CLOEXEC)
         if command is None:
             try:
                 execute(program, path)
             except OSError as error:
                 raise Temporary(b"unable to run " + program[0], error) from None
+        if self.settings.metrics:
+            os.close(metrics.TELLER)
         set_title(program)
         code = run_again(program, path, command)
         set_title(IDLE)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from supervise.command import Argv
 
 LETTERS = b"146UXpPhHrRoOdDqQvc:C:x:B:g:u:b:l:t:I:"
-WORDS_TOO = {b"drain": b"drain:", b"listen": b"listen:", b"proxy": b"proxy:"}
+WORDS_TOO = {b"drain": b"drain:", b"listen": b"listen:", b"metrics": b"metrics:", b"proxy": b"proxy:"}
 QUIET, ERRORS, ALL = 0, 1, 2  # what is logged
 
 
@@ -26,8 +26,8 @@ class Settings:
 
     __slots__ = (
         "as_ipv6", "backlog", "banner", "delay", "drain", "gid", "identify", "interface", "limit", "limit_per_address",
-        "local_host", "look_up", "only_ipv4", "paranoid", "patience", "places", "print_port", "program", "proxies",
-        "route", "rules", "rules_may_miss", "uid", "verbosity",
+        "local_host", "look_up", "metrics", "only_ipv4", "paranoid", "patience", "places", "print_port", "program",
+        "proxies", "route", "rules", "rules_may_miss", "uid", "verbosity",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -42,6 +42,7 @@ class Settings:
         self.interface = 0
         self.only_ipv4 = self.print_port = False
         self.uid = self.gid = 0  # 0: stay as we are
+        self.metrics = b""
         # each connection
         self.proxies: list[IPv4Network | IPv6Network] = []  # who tells us on whose behalf it connects
         self.banner = b""
@@ -94,6 +95,8 @@ class Settings:
             self.drain = leading_number(value)
         elif letter == b"listen":
             self.places.append(place(value))
+        elif letter == b"metrics":
+            self.metrics = value
         elif letter == b"proxy":
             self.proxies += networks(value)
         elif letter == b"I":

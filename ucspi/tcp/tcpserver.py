@@ -2,7 +2,7 @@
 
 Usage: tcpserver [-146UXpPhHrRoOdDqQv] [-c limit] [-C limit] [-x rules.cdb] [-B banner] [-g gid] [-u uid] [-b backlog]
     [-l localname] [-t timeout] [-I interface] [--listen host:port] [--drain seconds] [--proxy addresses]
-    host port program
+    [--metrics file] host port program
 
 tcpserver waits for connections to host and port.  For each it runs program, which is a
 program and its arguments, with the connection on descriptors 0 and 1.
@@ -64,6 +64,9 @@ Messages:
     -q            print nothing
     -Q            print error messages (default)
     -v            print everything: each connection with its start, its two ends, its wait status
+    --metrics file
+                  keep in file, in the text format of Prometheus, how many connections are open, were accepted, and were
+                  refused for which reason
 
 Limits by rule:
     Rules (or the environment that tcpserver is started with, for all) can set MAXCONNIP, the number of
