@@ -35,8 +35,8 @@ def is_in(pid: int, place: Path) -> bool:
 
 
 def supervisor_of(svscan: int) -> int:
-    """The one supervisor of a svscan."""
-    (pid,) = until(lambda: len(found := children(svscan)) == 1 and found)
+    """The one supervisor of a svscan that has not ended."""
+    (pid,) = until(lambda: len(found := [pid for pid in children(svscan) if not gone(pid)]) == 1 and found)
     return int(pid)
 
 
