@@ -1,0 +1,1 @@
+"""TLS for connections: certificates, and the process that speaks it."""

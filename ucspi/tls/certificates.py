@@ -1,0 +1,171 @@
+"""Certificates and keys, found by the name that a client asks for, and read again when they change.
+
+The files are named by variables, as ucspi-ssl has them:
+
+    CERTFILE    the certificate, with those that vouch for it behind it, in PEM
+    KEYFILE     its key; without it, the key is in CERTFILE too
+    CERTDIR     a folder: a client that asks for mail.example.org (SNI) gets mail.example.org.pem there, or else
+                *.example.org.pem; each file has certificates and key
+    CAFILE      certificates of those who may vouch for a client
+    CADIR       a folder of such certificates, by hash
+    CIPHERS     which ciphers are spoken up to TLS 1.2, as openssl-ciphers(1) writes them
+    DHFILE      parameters for Diffie-Hellman
+"""
+
+from __future__ import annotations
+
+import os
+import ssl
+
+from supervise.errors import Temporary
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    Writings = tuple[tuple[int, int, int] | None, ...]  # what tells one writing of each file from the next
+
+ENDING = b".pem"
+
+
+class Certificates:
+    """Contexts for handshakes with clients.
+
+    Args:
+        variables: see above.
+        ask: whether a client is asked for a certificate.
+        require: whether it must have one that somebody vouches for.
+        warn: is told, in a line, which change of a file is not followed, and why.
+
+    Raises:
+        Temporary: a file cannot be read, or is wrong.
+    """
+
+    def __init__(
+        self, variables: Mapping[bytes, bytes], ask: bool, require: bool, warn: Callable[[bytes], object]
+    ) -> None:
+        self.variables, self.warn = dict(variables), warn
+        self.verify = ssl.CERT_REQUIRED if require else ssl.CERT_OPTIONAL if ask else ssl.CERT_NONE
+        self.folder = self.variables.get(b"CERTDIR")
+        self.known: dict[bytes, tuple[Writings, ssl.SSLContext]] = {}  # by the file of the certificate
+        file = self.variables.get(b"CERTFILE")
+        if not file:
+            raise Temporary(b"CERTFILE is not set")
+        self.default = file
+        self.context_of(file)
+
+    def context(self) -> ssl.SSLContext:
+        """The context for a client that asks for no name, which finds the one for any other."""
+        return self.fresh(self.default)
+
+    def choose(self, connection: ssl.SSLObject, name: str | None, first: ssl.SSLContext) -> None:
+        """Have *connection* go on with the certificate for *name*."""
+        for file in self.files_for(name):
+            try:
+                connection.context = self.fresh(file)
+            except Temporary as trouble:
+                self.warn(trouble.line)
+                continue
+            return
+
+    def files_for(self, name: str | None) -> list[bytes]:
+        """The files in the folder that may have the certificate for *name*, if they are there."""
+        if not self.folder or not name:
+            return []
+        host = name.lower().encode("idna" if not name.isascii() else "ascii", "replace")
+        if b"/" in host or host.startswith(b".") or b"\0" in host:
+            return []
+        parent = host.partition(b".")[2]
+        names = [host, *([b"*." + parent] if parent else [])]
+        return [file for name in names if os.path.exists(file := self.folder + b"/" + name + ENDING)]
+
+    def fresh(self, file: bytes) -> ssl.SSLContext:
+        """The context for the certificate in *file*, as it is now; as it was, if what it is now is wrong.
+
+        Raises:
+            Temporary: it is wrong, and never was right.
+        """
+        try:
+            return self.context_of(file)
+        except Temporary as trouble:
+            if file not in self.known:
+                raise
+            self.warn(trouble.line + b", so what was there before is used")
+            context = self.known[file][1]
+            self.known[file] = self.writings(file), context  # it is said once
+            return context
+
+    def context_of(self, file: bytes) -> ssl.SSLContext:
+        """The context for the certificate in *file*, made anew when a file has changed.
+
+        Raises:
+            Temporary: a file cannot be read, or is wrong.
+        """
+        writings = self.writings(file)
+        known = self.known.get(file)
+        if known and known[0] == writings:
+            return known[1]
+        context = self.make(file)
+        self.known[file] = writings, context
+        return context
+
+    def writings(self, file: bytes) -> Writings:
+        """What tells that one of the files has changed."""
+        return tuple(writing_of(name) for name in (file, self.key_of(file), self.variables.get(b"CAFILE")) if name)
+
+    def key_of(self, file: bytes) -> bytes:
+        """The file of the key for the certificate in *file*."""
+        return self.variables.get(b"KEYFILE", file) if file == self.default else file
+
+    def make(self, file: bytes) -> ssl.SSLContext:
+        """A context for the certificate in *file*.
+
+        Raises:
+            Temporary: a file cannot be read, or is wrong.
+        """
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE
+        context.verify_mode = self.verify
+        context.sni_callback = self.choose
+        step(b"use certificate in " + file, lambda: context.load_cert_chain(file, self.key_of(file), no_password))
+        ca_file, ca_folder = self.variables.get(b"CAFILE"), self.variables.get(b"CADIR")
+        if ca_file or ca_folder:
+            what = b"use certificates in " + (ca_file or ca_folder or b"")
+            step(what, lambda: context.load_verify_locations(ca_file, ca_folder))
+        ciphers = self.variables.get(b"CIPHERS")
+        if ciphers:
+            step(b"use ciphers " + ciphers, lambda: context.set_ciphers(ciphers.decode("latin-1")))
+        parameters = self.variables.get(b"DHFILE")
+        if parameters:
+            step(b"use parameters in " + parameters, lambda: context.load_dh_params(os.fsdecode(parameters)))
+        return context
+
+
+def no_password() -> str:
+    """Nobody is there who could be asked for the password of a key."""
+    raise ssl.SSLError(0, "the key has a password")
+
+
+def step(what: bytes, call: Callable[[], object]) -> None:
+    """Do *call*; if it fails, we are unable to do *what*."""
+    try:
+        call()
+    except ssl.SSLError as error:
+        raise Temporary(b"unable to %s: %s" % (what, said_by(error))) from None
+    except OSError as error:
+        raise Temporary(b"unable to " + what, error) from None
+
+
+def said_by(error: ssl.SSLError) -> bytes:
+    """What the library said, in the words of the house."""
+    return (error.reason or str(error.args[-1])).lower().replace("_", " ").encode("ascii", "replace")
+
+
+def writing_of(file: bytes) -> tuple[int, int, int] | None:
+    """What tells one writing of *file* from the next; None: there is none."""
+    try:
+        status = os.stat(file)
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns, status.st_size
