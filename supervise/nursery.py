@@ -45,15 +45,21 @@ class Nursery:
     Args:
         work: what workers do with a job.
         prepare: what a new worker does first, given its key.
+        keyed: whether there are keys. A nursery that has more rights than its parent must not take any from it.
     """
 
-    def __init__(self, work: Callable[[bytes], int], prepare: Callable[[Hashable], object]) -> None:
+    def __init__(self, work: Callable[[bytes], int], prepare: Callable[[Hashable], object], keyed: bool = True) -> None:
         self.births, births = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.ends, ends = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with births, ends:
             self.pid = os.fork()
             if self.pid == 0:
-                nurse(births, ends, work, prepare)
+                nurse(
+                    births,
+                    ends,
+                    work,
+                    (lambda key: prepare(marshal.loads(key))) if keyed else lambda key: prepare(None),
+                )
 
     def fileno(self) -> int:
         """Readable when `deaths` has something to tell."""
@@ -109,7 +115,7 @@ def nurse(
     births: socket.socket,
     ends: socket.socket,
     work: Callable[[bytes], int],
-    prepare: Callable[[Hashable], object],
+    prepare: Callable[[bytes], object],
 ) -> None:
     """Be the nursery until the parent is gone; never returns."""
     try:
@@ -140,7 +146,7 @@ def nurse(
         os._exit(0)
 
 
-def bear_one(births: socket.socket, work: Callable[[bytes], int], prepare: Callable[[Hashable], object]) -> bool:
+def bear_one(births: socket.socket, work: Callable[[bytes], int], prepare: Callable[[bytes], object]) -> bool:
     """Fork one worker as the parent wishes, and answer; False: the parent is gone."""
     key, attached, _, _ = socket.recv_fds(births, KEY, 1)
     if not key:
@@ -153,7 +159,7 @@ def bear_one(births: socket.socket, work: Callable[[bytes], int], prepare: Calla
             obstacle = error.errno or errno.EAGAIN
         else:
             if pid == 0:
-                live(attached[0], lambda: prepare(marshal.loads(key)), work)
+                live(attached[0], lambda: prepare(key), work)
         os.close(attached[0])
     births.send(NOTE.pack(pid, obstacle))
     return True

@@ -63,6 +63,7 @@ class Pool:
         limit: how many workers may exist; more only while all of them are at work.
         idle: seconds after which an idle worker is let go.
         jobs: after how many jobs a worker is replaced.
+        stays: the nursery is there from now on, as who we are now, and believes us no keys.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class Pool:
         limit: int = 100,
         idle: float = 30.0,
         jobs: int = 1000,
+        stays: bool = False,
     ) -> None:
         self.work, self.prepare, self.limit, self.idle, self.most_jobs = work, prepare, limit, idle, jobs
         self.epoll = select.epoll()
@@ -82,6 +84,9 @@ class Pool:
         self.resting: dict[Hashable, list[Worker]] = {}  # by key, the one used last at the end
         self.busy = 0
         self.empty_since = 0.0  # when the last worker went
+        self.stays = stays
+        if stays:
+            self._nursery()
 
     def fileno(self) -> int:
         return self.epoll.fileno()
@@ -144,7 +149,7 @@ class Pool:
 
     def _nursery(self) -> Nursery:
         if self.nursery is None:
-            self.nursery = Nursery(self.work, self.prepare)
+            self.nursery = Nursery(self.work, self.prepare, keyed=not self.stays)
             self.epoll.register(self.nursery.fileno(), select.EPOLLIN)
         return self.nursery
 
@@ -244,7 +249,7 @@ class Pool:
             else:
                 left = resting[0].idle_since + self.idle - now
                 soonest = left if soonest is None else min(soonest, left)
-        if self.nursery and not self.workers:
+        if self.nursery and not self.workers and not self.stays:
             left = self.empty_since + self.idle - now
             if left > 0:
                 return left

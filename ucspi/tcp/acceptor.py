@@ -23,6 +23,11 @@ from ucspi.tcp.crowd import LIMITS, Crowd
 from ucspi.tcp.limits import Limits
 from ucspi.tcp.metrics import ADDRESS, PROXY, TELLER, TROUBLE, Metrics
 from ucspi.tcp.settings import ALL, ERRORS, Settings
+from ucspi.tls.speakers import CONTROL, DATA
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ucspi.tls.speakers import Speakers
 
 SPARE = 32  # descriptors that we need besides two for each connection, those of its worker
 SHORT = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)  # the system cannot give more now
@@ -35,14 +40,15 @@ class Acceptor:
     Args:
         doors: the sockets that connections come from; they never block.
         settings: what we were told to do.
+        speakers: who speaks TLS for us, if we are to.
     """
 
-    def __init__(self, doors: list[socket.socket], settings: Settings) -> None:
-        self.settings = settings
+    def __init__(self, doors: list[socket.socket], settings: Settings, speakers: Speakers | None = None) -> None:
+        self.settings, self.speakers = settings, speakers
         self.limits = Limits(settings.limit, settings.limit_per_address)
         wanted = settings.rules is not None or any(name in os.environb for name in LIMITS)
         self.crowd = Crowd() if wanted else None
-        old_limit = allow_descriptors(2 * settings.limit + SPARE + len(doors))
+        old_limit = allow_descriptors((4 if settings.tls else 2) * settings.limit + SPARE + len(doors))
         restore_limit = functools.partial(resource.setrlimit, resource.RLIMIT_NOFILE, old_limit)
         self.pool = Pool(Server(settings), lambda key: restore_limit(), limit=settings.limit)
         self.signals = Signals(signal.SIGTERM)
@@ -60,6 +66,8 @@ class Acceptor:
             self.poll.register(source, select.POLLIN)
         if self.metrics:
             self.poll.register(self.metrics, select.POLLIN)
+        if self.speakers:
+            self.poll.register(self.speakers.pool, select.POLLIN)
         self.tell_status()
         while self.end_at is None or (self.limits.count and time.monotonic() < self.end_at):
             self.turn()
@@ -79,6 +87,8 @@ class Acceptor:
             self.shut()
         if self.pool.fileno() in ready:
             self.take_ends()
+        if self.speakers and self.speakers.pool.fileno() in ready:
+            self.speakers.pool.ended()
         for fd in ready:
             if fd in self.doors and not self.is_full:
                 self.take_connection(self.doors[fd])
@@ -102,7 +112,9 @@ class Acceptor:
 
     def patience(self) -> float | None:
         """Milliseconds until something is to be done without being asked."""
-        rests = self.pool.rest(), self.rest(), self.awaiting.rest(), self.metrics.rest() if self.metrics else 0.0
+        rests = [self.pool.rest(), self.rest(), self.awaiting.rest()]
+        rests += [self.metrics.rest()] if self.metrics else []
+        rests += [self.speakers.pool.rest()] if self.speakers else []
         waits = [seconds for seconds in rests if seconds]
         if self.end_at is not None:
             waits.append(max(0.0, self.end_at - time.monotonic()))
@@ -148,7 +160,12 @@ class Acceptor:
             if self.metrics:
                 self.metrics.accept()
                 fds[TELLER] = self.metrics.teller
-            self.pool.begin(payload, fds, remote.ip)
+            if not self.speakers:
+                self.pool.begin(payload, fds, remote.ip)
+                return
+            control, data = self.speakers.begin(connection)
+            with control, data:
+                self.pool.begin(payload, {**fds, CONTROL: control.fileno(), DATA: data.fileno()}, remote.ip)
         except OSError as error:
             self.refuse(TROUBLE, b"unable to fork: " + reason(error))
             self.leave(remote.ip)

@@ -26,6 +26,7 @@ from ucspi.rules import rules
 from ucspi.tcp import metrics
 from ucspi.tcp.crowd import message, reached
 from ucspi.tcp.settings import ALL, ERRORS, Settings
+from ucspi.tls.speakers import CONTROL, DATA, start
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -92,13 +93,16 @@ class Server:
         if limit:
             shown = shown_ip(remote.ip, settings.as_ipv6).encode()
             self.warn(b"limit of %d for %s reached, %s" % (limit[1], shown, limit[0]))
-            tell(message(changes))
+            if not settings.speaks_tls:
+                tell(message(changes))
         if refused:
             self.count(refused)
             return DENIED
         path = os.environb.get(b"PATH", DEFAULT_PATH)  # as the original: rules do not change where we look
         put(variables(local, remote, info, settings.as_ipv6))
         put(changes)
+        if settings.tls and not have_tls(settings):
+            return TEMPORARY
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
         return self.run(path)
 
@@ -168,6 +172,25 @@ def tell(text: bytes) -> None:
         pass
 
 
+def have_tls(settings: Settings) -> bool:
+    """Have descriptors 0 and 1 speak TLS, or tell the program how to; False: the client cannot, which was said."""
+    assert settings.tls
+    if not settings.tls.at_once:
+        put([(b"SSLCTLFD", b"%d" % CONTROL), (b"SSLREADFD", b"%d" % DATA), (b"SSLWRITEFD", b"%d" % DATA)])
+        return True
+    told = start(CONTROL)
+    os.dup2(DATA, 0)
+    os.dup2(DATA, 1)
+    os.close(CONTROL)
+    os.close(DATA)
+    if told is None:
+        return False
+    if settings.tls.tell:
+        put(told)
+    tell(settings.banner)
+    return True
+
+
 def prepare(remote: End, settings: Settings) -> End:
     """Set the socket up, send the banner; our end of the connection.
 
@@ -180,7 +203,7 @@ def prepare(remote: End, settings: Settings) -> End:
             forget_route(connection)
         if not settings.delay:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if settings.banner:
+        if settings.banner and not settings.speaks_tls:
             try:
                 connection.sendall(settings.banner)
             except OSError as error:

@@ -9,6 +9,8 @@ from supervise.account import find_account
 from supervise.errors import Permanent, Temporary, Usage
 from supervise.options import options
 from ucspi.ip import leading_number
+from ucspi.tls.settings import WORDS as TLS_WORDS
+from ucspi.tls.settings import TlsSettings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,7 +19,16 @@ if TYPE_CHECKING:
     from supervise.command import Argv
 
 LETTERS = b"146UXpPhHrRoOdDqQvc:C:x:B:g:u:b:l:t:I:"
-WORDS_TOO = {b"drain": b"drain:", b"listen": b"listen:", b"metrics": b"metrics:", b"proxy": b"proxy:"}
+WORDS_TOO = {
+    b"tls": b"tls",
+    b"starttls": b"starttls",
+    b"tls-environment": b"tls-environment",
+    b"client-certificate": b"client-certificate:",
+    b"drain": b"drain:",
+    b"listen": b"listen:",
+    b"metrics": b"metrics:",
+    b"proxy": b"proxy:",
+}
 QUIET, ERRORS, ALL = 0, 1, 2  # what is logged
 
 
@@ -27,7 +38,8 @@ class Settings:
     __slots__ = (
         "as_ipv6", "backlog", "banner", "delay", "drain", "gid", "identify", "interface", "limit", "limit_per_address",
         "local_host", "look_up", "metrics", "only_ipv4", "paranoid", "patience", "places", "print_port", "program",
-        "proxies", "route", "rules", "rules_may_miss", "uid", "verbosity",
+        "proxies", "route", "rules", "rules_may_miss", "tls", "uid",
+        "verbosity",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -43,6 +55,7 @@ class Settings:
         self.only_ipv4 = self.print_port = False
         self.uid = self.gid = 0  # 0: stay as we are
         self.metrics = b""
+        self.tls: TlsSettings | None = None
         # each connection
         self.proxies: list[IPv4Network | IPv6Network] = []  # who tells us on whose behalf it connects
         self.banner = b""
@@ -95,6 +108,9 @@ class Settings:
             self.drain = leading_number(value)
         elif letter == b"listen":
             self.places.append(place(value))
+        elif letter in TLS_WORDS:
+            self.tls = self.tls or TlsSettings()
+            self.tls.set(letter, value)
         elif letter == b"metrics":
             self.metrics = value
         elif letter == b"proxy":
@@ -108,6 +124,11 @@ class Settings:
         elif letter == b"U":
             self.uid = leading_number(os.environb.get(b"UID", b"%d" % self.uid))
             self.gid = leading_number(os.environb.get(b"GID", b"%d" % self.gid))
+
+    @property
+    def speaks_tls(self) -> bool:
+        """Whether clients hear nothing but TLS."""
+        return self.tls is not None and self.tls.at_once
 
     @property
     def needs_dns(self) -> bool:

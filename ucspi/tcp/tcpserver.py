@@ -2,7 +2,7 @@
 
 Usage: tcpserver [-146UXpPhHrRoOdDqQv] [-c limit] [-C limit] [-x rules.cdb] [-B banner] [-g gid] [-u uid] [-b backlog]
     [-l localname] [-t timeout] [-I interface] [--listen host:port] [--drain seconds] [--proxy addresses]
-    [--metrics file] host port program
+    [--metrics file] [--tls | --starttls] [--tls-environment] [--client-certificate ask] host port program
 
 tcpserver waits for connections to host and port.  For each it runs program, which is a
 program and its arguments, with the connection on descriptors 0 and 1.
@@ -48,6 +48,22 @@ Rules and banner:
                   each connection, so that new rules need no restart
     -X            let everybody in when there is no rules.cdb
     -B banner     write banner to each connection at once, before names and rules are looked up
+
+TLS:
+    --tls         speak TLS with clients, once the rules have let them in; program does not see it
+    --starttls    speak TLS when program says so, as UCSPI-TLS has it: it writes y or Y to descriptor SSLCTLFD, and
+                  goes on with descriptors SSLREADFD and SSLWRITEFD. After Y it can read variables about the
+                  connection from SSLCTLFD, each followed by NUL, and one NUL more
+    --tls-environment
+                  with --tls, set SSL_PROTOCOL, SSL_CIPHER, SSL_CLIENT_S_DN and so on for program
+    --client-certificate never, ask or require
+                  whether a client shall have a certificate that somebody in CAFILE or CADIR vouches for
+                  (default: never)
+
+    CERTFILE names the certificate, KEYFILE its key unless that is in CERTFILE too, CERTDIR a folder of further ones
+    for names that clients ask for: mail.example.org.pem, or *.example.org.pem. They are read again when they
+    change. CIPHERS and DHFILE are as in ucspi-ssl. Keys are read with the rights that tcpserver is started with, by
+    processes that then become uid and gid and do nothing but speak TLS; no other process has them.
 
 Gathering facts:
     -h            look up TCPREMOTEHOST (default)
@@ -109,6 +125,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ucspi.tls.speakers import Speakers
+
 USAGE = (
     b"[ -146UXpPhHrRoOdDqQv ] [ -c limit ] [ -C limit ] [ -x rules.cdb ] [ -B banner ] [ -g gid ] [ -u uid ]"
     b" [ -b backlog ] [ -l localname ] [ -t timeout ] [ -I interface ] host port program"
@@ -124,9 +142,11 @@ def main(argv: Argv) -> int:
         settings.take(words)
         listening = listen(settings)
         load(settings)
+        output = give_away_standard()
+        speakers = speakers_for(settings)
         become(settings)
-        give_away_standard(listening, settings.print_port)
-        return Acceptor(listening, settings).serve()
+        tell_ports(listening, output, settings.print_port)
+        return Acceptor(listening, settings, speakers).serve()
     except Trouble as trouble:
         if settings.verbosity == QUIET:
             return trouble.code
@@ -143,6 +163,20 @@ def load(settings: Settings) -> None:
         import cdblib  # noqa: F401
     if settings.needs_dns:
         dns.load()
+
+
+def speakers_for(settings: Settings) -> Speakers | None:
+    """Who speaks TLS for us, if we are to; made while we may read the keys, and with no more rights than we will have.
+
+    Raises:
+        Temporary: certificates cannot be used.
+    """
+    if not settings.tls:
+        return None
+    from ucspi.tls.speakers import Speaker, Speakers, certificates
+
+    speaker = Speaker(certificates(settings.tls), lambda: become(settings), settings.tls, settings.verbosity > QUIET)
+    return Speakers(speaker, settings.limit)
 
 
 def become(settings: Settings) -> None:
@@ -165,11 +199,18 @@ def take_standard() -> None:
     os.close(fd)
 
 
-def give_away_standard(listening: Sequence[socket.socket], print_port: bool) -> None:
-    """Let go of descriptors 0 and 1, after the ports have been printed if that is wanted."""
-    if print_port:
-        os.write(1, b"".join([b"%d\n" % each.getsockname()[1] for each in listening]))
+def give_away_standard() -> int:
+    """Let go of descriptors 0 and 1; a descriptor for what was 1."""
+    output = os.dup(1)
     nothing = os.open("/dev/null", os.O_RDWR)
     os.dup2(nothing, 0)
     os.dup2(nothing, 1)
     os.close(nothing)
+    return output
+
+
+def tell_ports(listening: Sequence[socket.socket], output: int, wanted: bool) -> None:
+    """Print the ports to *output*, if that is wanted, and let go of it."""
+    if wanted:
+        os.write(output, b"".join([b"%d\n" % each.getsockname()[1] for each in listening]))
+    os.close(output)

@@ -159,7 +159,12 @@ def step(what: bytes, call: Callable[[], object]) -> None:
 
 def said_by(error: ssl.SSLError) -> bytes:
     """What the library said, in the words of the house."""
-    return (error.reason or str(error.args[-1])).lower().replace("_", " ").encode("ascii", "replace")
+    return (
+        (getattr(error, "reason", None) or str(error.args[-1]).rstrip("."))
+        .lower()
+        .replace("_", " ")
+        .encode("ascii", "replace")
+    )
 
 
 def writing_of(file: bytes) -> tuple[int, int, int] | None:

@@ -96,23 +96,33 @@ class Relay:
             self.program_left = True  # and has left something to say
 
     # -- once hands are shaken ---------------------------------------------------------------
-    def pass_on(self) -> None:
+    def pass_on(self, patience: float) -> None:
         """Pass bytes on, until the program has ended and the client has all it said, or the client is gone.
 
+        Args:
+            patience: seconds without a byte after which we give up.
+
         Raises:
-            Ended: the client has gone.
+            Ended: the client has gone, or we have given up.
         """
         self.take_in()
         while not (self.program_ended and not self.to_client):
-            for end, events in self.events():
+            for end, events in self.events(patience):
                 if end is self.outside:
                     self.turn_outside(events)
                 else:
                     self.turn_inside(events)
-        self.outside.shutdown(socket.SHUT_WR)
+        try:
+            self.outside.shutdown(socket.SHUT_WR)
+        except OSError:  # the client has gone meanwhile
+            pass
 
-    def events(self) -> list[tuple[socket.socket, int]]:
-        """What has happened at either end, as far as we have room for it."""
+    def events(self, patience: float) -> list[tuple[socket.socket, int]]:
+        """What has happened at either end, as far as we have room for it.
+
+        Raises:
+            Ended: nothing has, all the time.
+        """
         poll = select.poll()
         outside = select.POLLIN * (not self.client_ended and len(self.to_program) < MOST)
         inside = select.POLLIN * (not self.program_ended and len(self.to_client) < MOST)
@@ -120,7 +130,10 @@ class Relay:
         if inside or self.to_program:
             poll.register(self.inside, inside | select.POLLOUT * bool(self.to_program))
         ends = {end.fileno(): end for end in (self.outside, self.inside)}
-        return [(ends[fd], events) for fd, events in poll.poll()]
+        found = [(ends[fd], events) for fd, events in poll.poll(patience * 1000)]
+        if not found:
+            raise Ended
+        return found
 
     def turn_outside(self, events: int) -> None:
         """Send to the client, and take in what it sends."""

@@ -47,7 +47,7 @@ class Between:
         with outside, inside:
             try:
                 self.relay.shake_hands(20)
-                self.relay.pass_on()
+                self.relay.pass_on(20)
             except (Ended, Temporary) as trouble:
                 self.trouble = trouble
 
@@ -171,6 +171,7 @@ def test_a_client_that_says_nothing_is_given_up(context: ssl.SSLContext) -> None
             Relay(context, outside, inside).shake_hands(20)
 
 
+@pytest.mark.filterwarnings("ignore:.*TLSv1_1:DeprecationWarning")
 def test_old_versions_are_not_spoken(between: Between, authority: Authority) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
