@@ -102,6 +102,25 @@ def publish(name: bytes, draft: bytes, content: bytes, mode: int = 0o644) -> Non
     os.rename(draft, name)
 
 
+def overwrite(name: bytes, content: bytes) -> bool:
+    """Make *content* that of the file *name* where it stands, without room for a new one; whether it could be done.
+
+    For what `publish` has made, a few bytes, when the disk is full: those that are there are ours already.
+    """
+    try:
+        fd = os.open(name, os.O_WRONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        write_all(fd, content)
+        os.ftruncate(fd, len(content))
+    except OSError:
+        return False
+    finally:
+        os.close(fd)
+    return True
+
+
 def slurp(path: bytes) -> bytes | None:
     """The content of *path*, or None when there is no such file."""
     try:

@@ -17,21 +17,19 @@ if TYPE_CHECKING:
 
     from supervise.command import Argv
 
-NO_WORDS: Mapping[bytes, bytes] = {}
-
 
 def options(
-    argv: Argv, letters: bytes, words: Mapping[bytes, bytes] = NO_WORDS
+    argv: Argv, letters: bytes, words: Mapping[bytes, bytes] | None = None
 ) -> tuple[list[tuple[bytes, bytes]], Argv]:
     """The options of *argv* (without its first word) and the words after them.
 
-    A word that starts with two hyphens ends the options and is dropped, unless there are long words, when
-    `--` alone does; a lone hyphen ends them too, and stays.
+    A word that starts with two hyphens ends the options and is dropped, as the originals have it; when there can be
+    long words, `--` alone does. A lone hyphen ends them too, and stays.
 
     Args:
         letters: the options there are; a letter with a value is followed by a colon, one whose
             value, if any, stands in the same word by two.
-        words: as for `anywhere`.
+        words: as for `anywhere`; empty: there are none, and a word that looks like one is wrong.
 
     Returns:
         (letter, value) pairs in their order, and the rest.
@@ -44,7 +42,7 @@ def options(
 
 
 def each(
-    name: bytes, rest: Argv, letters: bytes, words: Mapping[bytes, bytes] = NO_WORDS
+    name: bytes, rest: Argv, letters: bytes, words: Mapping[bytes, bytes] | None = None
 ) -> Iterator[tuple[bytes, bytes]]:
     """The options that *rest* begins with, one by one; each word is taken off *rest* when it is looked at.
 
@@ -62,7 +60,7 @@ def each(
         word = rest.pop(0)
         if not word.startswith(b"--"):
             yield from spelled(name, word, rest, letters)
-        elif words and word != b"--":
+        elif words is not None and word != b"--":
             yield long(name, word, rest, words)
         else:
             break

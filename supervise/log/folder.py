@@ -30,6 +30,11 @@ class Folder:
     def close(self) -> None:
         os.close(self.fd)
 
+    @property
+    def is_gone(self) -> bool:
+        """Whether somebody has removed it."""
+        return os.fstat(self.fd).st_nlink == 0
+
     def open(self, name: bytes, flags: int, mode: int = 0) -> int:
         """Open the file *name*; its descriptor."""
         return os.open(name, flags | os.O_CLOEXEC, mode, dir_fd=self.fd)

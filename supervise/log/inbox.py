@@ -106,9 +106,7 @@ class Inbox:
             OSError: it cannot be read.
         """
         if self.used and self.fd < 0:
-            self.fd = self.open(os.O_RDWR | os.O_CREAT | os.O_TRUNC)
-            self.note()
-            self.note()  # there is room for both now, even when the disk is full later
+            self.create()
         if self.end - TEXT >= LONG * self.pipe.size:
             self.shorten()
         try:
@@ -187,8 +185,17 @@ class Inbox:
             written = insist(b"write to " + self.path, os.pwrite, self.fd, data, at)
             data, at = data[written:], at + written
 
+    def create(self) -> None:
+        """Make the file, or do without when somebody has removed the folder."""
+        if self.logs[0].folder.is_gone:
+            self.used = False
+            return
+        self.fd = self.open(os.O_RDWR | os.O_CREAT | os.O_TRUNC)
+        self.note()
+        self.note()  # there is room for both now, even when the disk is full later
+
     def open(self, flags: int) -> int:
-        return insist(b"create " + self.path, self.logs[0].folder.open, b"inbox", flags, 0o600)
+        return insist(b"create " + self.path, self.logs[0].folder.open, b"inbox", flags | os.O_NONBLOCK, 0o600)
 
     def remove(self) -> None:
         if self.fd >= 0:

@@ -79,7 +79,7 @@ def arguments(argv: Argv) -> tuple[float, int | None, bytes]:
         Usage: they make no sense.
         Temporary: there is no folder.
     """
-    found, rest = options(argv, b"d:n:")
+    found, rest = options(argv, b"d:n:", {})
     values = dict(found)
     if len(rest) > 1:
         raise Usage

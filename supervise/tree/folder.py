@@ -20,7 +20,7 @@ import stat
 from supervise import stamp
 from supervise.command import say
 from supervise.errors import TEMPORARY, Temporary, reason
-from supervise.files import lock, publish, slurp
+from supervise.files import lock, overwrite, publish, slurp
 from supervise.program import Held, execute, launch
 from supervise.tree import servicedir, settings, state
 from supervise.tree.processtree import tree_of
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from supervise.tree.surroundings import Surroundings
 
 NEEDS_ROOM = (errno.EAGAIN, errno.ENOMEM)
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 MOST = 64  # command bytes taken at a time
 
 COMMANDS, NOTIFIED, ENDED, TREE = range(4)  # what a folder tells: see Folder
@@ -294,24 +295,28 @@ class Folder:
         return self.tree.send(number) if self.tree else False
 
     def announce(self, service: Service) -> None:
-        self.write(servicedir.STATE, servicedir.STATE_DRAFT, self.describe(service))
+        known = self.write(servicedir.STATE, servicedir.STATE_DRAFT, self.describe(service))
         self.write(servicedir.STATUS, servicedir.DRAFT, bytes(service.status))
         if self.child:
             self.child.let_go()
             self.child = None
-        if self.around.mark:
+        if self.around.mark and known:
             self.around.mark.end()
 
-    def write(self, name: bytes, draft: bytes, content: bytes) -> None:
-        """Make *content* the file *name*."""
+    def write(self, name: bytes, draft: bytes, content: bytes) -> bool:
+        """Make *content* the file *name*, on a full disk in the room that it has already; whether it could be done."""
         try:
             publish(name, draft, content)
         except OSError as error:
+            if error.errno in NO_ROOM and overwrite(name, content):
+                return True
             if error.filename2:
                 what = b"rename %s/%s to %s" % (self.name, draft, os.path.basename(name))
             else:
                 what = b"%s %s/%s" % (b"open" if error.filename else b"write", self.name, draft)
             say(b"supervise: warning: unable to %s: %s" % (what, reason(error)))
+            return False
+        return True
 
     def describe(self, service: Service) -> bytes:
         """The content of `supervise/state`."""

@@ -251,6 +251,7 @@ class Tree:
                 self.dismiss(supervisor)
             if what == ESSENTIAL:
                 self.essential = code
+                say(b"svscan: %s, which is essential, has ended with %d" % (part.path, code))
             if what == CROWDED:
                 part.alone = True
                 if self.closing:

@@ -109,6 +109,14 @@ def scanned() -> bytes | None:
     return next((place for place in places if os.path.isdir(place)), None)
 
 
+def is_folder(entry: os.DirEntry[bytes]) -> bool:
+    """Whether *entry* is a folder, as far as can be known: what svscan cannot look at, it does not start."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
+
+
 def services(folder: bytes) -> list[bytes]:
     """The services that svscan would start in *folder*, by name: NAME, and NAME/log behind it if there is one.
 
@@ -116,7 +124,7 @@ def services(folder: bytes) -> list[bytes]:
         OSError: it cannot be read.
     """
     with os.scandir(folder) as entries:
-        names = sorted(each.name for each in entries if not each.name.startswith(b".") and each.is_dir())
+        names = sorted(each.name for each in entries if not each.name.startswith(b".") and is_folder(each))
     found = []
     for name in names:
         found.append(name)

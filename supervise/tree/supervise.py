@@ -64,7 +64,7 @@ from supervise.tree.watch import Watch
 
 @command(b"supervise", b"dir")
 def main(argv: Argv) -> int:
-    found, rest = options(argv, b"w")
+    found, rest = options(argv, b"w", {})
     if len(rest) != 1:
         raise Usage
     watch = Watch(Room(wide=False), alone=True)

@@ -84,7 +84,7 @@ MADE_FOLDER = 0x40000100  # in an event of inotify: a folder was made (IN_CREATE
 
 @command(b"svscan", b"[ -s ] [ dir ]")
 def main(argv: Argv) -> int:
-    found, rest = options(argv, b"s")
+    found, rest = options(argv, b"s", {})
     if rest:
         enter(rest[0])
     load(argv)

@@ -195,6 +195,14 @@ def test_a_kill_while_a_processor_runs_leaves_the_log_as_it_was(running: Callabl
     assert (old(), current()) == ([b"y" * 4090 + b"\n"], b"last\nmore\n")
 
 
+def test_a_directory_that_is_removed_under_it_does_not_keep_it_from_ending(running: Callable[..., Running]) -> None:
+    multilog = running("./log")
+    shutil.rmtree("log")
+    multilog.write(b"lost\n")
+    multilog.signal(signal.SIGTERM)
+    assert multilog.process.wait(20) == 0
+
+
 def test_nobody_at_descriptor_2_costs_no_line(running: Callable[..., Running]) -> None:
     reading, writing = os.pipe()
     os.close(reading)

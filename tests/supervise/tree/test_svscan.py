@@ -188,3 +188,10 @@ def test_there_may_be_more_than_a_thousand_services(tree: Tree) -> None:
     limits = {(place / "limit").read_text() for place in tree.folder.glob("s*") if (place / "limit").exists()}
     assert limits == {f"{resource.getrlimit(resource.RLIMIT_NOFILE)[0]}\n"}
     assert len(children(svscan.pid)) == 1
+
+
+@pytest.mark.parametrize("word", ["--help", "--version", "-h"])
+def test_a_word_that_means_nothing_starts_nothing(word: str, tree: Tree) -> None:
+    place = tree.service("s")
+    assert run("svscan", word, cwd=tree.folder).code == 100
+    assert not (place / "supervise").exists()

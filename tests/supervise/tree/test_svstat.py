@@ -100,6 +100,14 @@ def test_the_usual_places_come_last(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert scanned() == b"anything"
 
 
+def test_what_cannot_be_looked_at_hides_nothing_else(tree: Tree) -> None:
+    place = tree.service("s", down=True)
+    (tree.folder / "loop").symlink_to("loop")
+    shown = run("svstat", env={"SVDIR": str(tree.folder)})
+    assert shown.code == 0
+    assert shown.out.startswith(bytes(place.name, "ascii") + b": ")
+
+
 def test_a_folder_that_was_named_must_be_there(tmp_path: Path) -> None:
     done = run("svstat", env={"SVDIR": "missing"}, cwd=tmp_path)
     assert done == (111, b"", b"svstat: fatal: unable to read directory missing: file does not exist\n")
