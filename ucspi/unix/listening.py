@@ -30,9 +30,8 @@ def listen(settings: Settings) -> socket.socket:
         os.umask(mask)
     uid, gid = settings.socket_uid, settings.socket_gid
     step(b"chown", lambda: os.chown(path, number(uid), number(gid)))
-    mode = settings.mode
-    if mode is not None:
-        step(b"chmod", lambda: os.chmod(path, mode & 0o7777))
+    if settings.mode:
+        step(b"chmod", lambda: os.chmod(path, settings.mode & 0o7777))
     step(b"listen", lambda: listening.listen(min(settings.backlog, SOMAXCONN)))
     listening.setblocking(False)
     return listening

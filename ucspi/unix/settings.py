@@ -33,7 +33,7 @@ class Settings:
         self.verbose = False
         # listening
         self.mask = 0
-        self.mode: int | None = None  # None: what the mask leaves
+        self.mode = 0  # 0: what the mask leaves
         self.socket_uid = self.socket_gid = UNSET
         self.backlog = 128
         self.uid = self.gid = UNSET

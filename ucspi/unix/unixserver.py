@@ -20,7 +20,7 @@ them itself.
 
 The socket:
     -m mask       the umask for it, in octal (default: 0)
-    -p mode       its mode, in octal, whatever the mask
+    -p mode       its mode, in octal, whatever the mask; 0 leaves it as it is
     -o uid, -r gid
                   its owner and its group, by number
     -O            the same with the numbers in the environment variables SOCKET_UID and SOCKET_GID
@@ -60,7 +60,7 @@ from supervise.command import Argv, command, say
 from supervise.errors import Usage
 from supervise.title import set_title
 from ucspi.server.starting import load, take_standard
-from ucspi.unix.acceptor import IGNORED, Acceptor
+from ucspi.unix.acceptor import ENDINGS, IGNORED, Acceptor
 from ucspi.unix.failure import CODE, Failed
 from ucspi.unix.listening import become, listen, unlink
 from ucspi.unix.settings import Settings
@@ -93,10 +93,12 @@ def serve(settings: Settings) -> int:
     Raises:
         Failed: we cannot.
     """
+    signal.pthread_sigmask(signal.SIG_BLOCK, ENDINGS)  # they wait until we can take the socket away
     listening = listen(settings)
     load(settings.program)
     become(settings)
     acceptor = Acceptor(listening, settings)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDINGS)
     if not settings.limit:  # the original waits for a connection to end where there can be none
         acceptor.tell_status()
         raise Failed(b"wait", OSError(errno.ECHILD, os.strerror(errno.ECHILD)))
