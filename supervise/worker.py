@@ -138,7 +138,10 @@ def no_child_left() -> bool:
 def _serve(channel: socket.socket, birth: Birth, work: Callable[[bytes], int]) -> int:
     start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     while True:
-        message, attached, _, _ = socket.recv_fds(channel, LARGEST, DESCRIPTORS)
+        try:
+            message, attached, _, _ = socket.recv_fds(channel, LARGEST, DESCRIPTORS)
+        except ConnectionResetError:  # the parent is gone, and has not read our last answer
+            return 0
         if not message:
             return 0
         targets, payload = marshal.loads(message)

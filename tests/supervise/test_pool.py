@@ -14,6 +14,7 @@ import resource
 import select
 import signal
 import socket
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -641,3 +642,16 @@ def test_no_new_worker_is_an_error_that_can_be_survived(bench: Bench) -> None:
     os.close(held[0])
     assert bench.wait()[0].pid == first
     assert bench.run("leave_with", 2).pid == first
+
+
+def test_a_worker_whose_answer_nobody_reads_any_more_ends_without_a_word() -> None:
+    script = """if True:
+        import os, select
+        from supervise.pool import Pool
+        pool = Pool(lambda payload: 0)
+        pool.begin(b"", {0: 0}, "job")
+        select.select([pool.fileno()], [], [])
+        os._exit(0)
+    """
+    done = subprocess.run([sys.executable, "-c", script], stdin=subprocess.DEVNULL, capture_output=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")

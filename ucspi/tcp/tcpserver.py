@@ -114,9 +114,9 @@ import socket
 
 from supervise.command import Argv, command
 from supervise.errors import Trouble
-from supervise.program import find
 from supervise.title import set_title
 from ucspi import dns
+from ucspi.server.starting import load, take_standard
 from ucspi.tcp.acceptor import Acceptor
 from ucspi.tcp.listening import listen, step
 from ucspi.tcp.settings import QUIET, Settings
@@ -141,7 +141,7 @@ def main(argv: Argv) -> int:
     try:
         settings.take(words)
         listening = listen(settings)
-        load(settings)
+        prepare(settings)
         output = give_away_standard()
         speakers = speakers_for(settings)
         become(settings)
@@ -153,12 +153,9 @@ def main(argv: Argv) -> int:
         raise
 
 
-def load(settings: Settings) -> None:
+def prepare(settings: Settings) -> None:
     """Import what the workers will need, so that they share it."""
-    for word in settings.program:  # a program may run another one, as rblsmtpd does
-        if b"/" not in word and not word.startswith(b"-"):
-            find(word)
-    find(settings.program[0])
+    load(settings.program)
     if settings.rules:
         import cdblib  # noqa: F401
     if settings.needs_dns:
@@ -190,13 +187,6 @@ def become(settings: Settings) -> None:
         step(b"unable to set gid", lambda: os.setgid(settings.gid))
     if settings.uid:
         step(b"unable to set uid", lambda: os.setuid(settings.uid))
-
-
-def take_standard() -> None:
-    """See that descriptors 0, 1 and 2 are taken, or one of our own would land there."""
-    while (fd := os.open("/dev/null", os.O_RDWR)) <= 2:
-        os.set_inheritable(fd, True)
-    os.close(fd)
 
 
 def give_away_standard() -> int:

@@ -1,0 +1,1 @@
+"""What the servers of UCSPI have in common: the loop that accepts, hands over and counts."""

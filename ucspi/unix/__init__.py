@@ -1,0 +1,1 @@
+"""unixserver, unixclient and unixcat: UCSPI over sockets in the file system."""

@@ -1,0 +1,28 @@
+"""Connect to a socket in the file system, as a UCSPI client does."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+
+from ucspi.unix.address import address, put_variables
+from ucspi.unix.failure import step
+
+READING, WRITING = 6, 7  # where a program finds the connection
+
+
+def connect(path: bytes) -> None:
+    """Connect to the socket at *path*: a program finds it on descriptors 6 and 7, and its variables.
+
+    Raises:
+        Failed: there is nobody.
+    """
+    connection = step(b"socket", lambda: socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+    with connection:
+        step(b"connect", lambda: connection.connect(address(path)))
+        put_variables(connection, path)
+        lifted = step(b"dup2", lambda: fcntl.fcntl(connection, fcntl.F_DUPFD_CLOEXEC, WRITING + 1))
+    for number in (READING, WRITING):
+        os.dup2(lifted, number)
+    os.close(lifted)
