@@ -14,7 +14,7 @@ from ucspi.environ import End
 from ucspi.server.accepting import Accepting
 from ucspi.server.limits import Limits
 from ucspi.tcp.awaiting import Awaiting
-from ucspi.tcp.connection import DROP, Server
+from ucspi.tcp.connection import Server
 from ucspi.tcp.crowd import LIMITS, Crowd
 from ucspi.tcp.metrics import ADDRESS, PROXY, TELLER, TROUBLE, Metrics
 from ucspi.tcp.settings import ALL, ERRORS, Settings
@@ -39,7 +39,7 @@ class Acceptor(Accepting):
     def __init__(self, doors: list[socket.socket], settings: Settings, speakers: Speakers | None = None) -> None:
         limits = Limits(settings.limit, settings.limit_per_address)
         sockets = 4 if speakers else 2
-        super().__init__(b"tcpserver", doors, Server(settings), limits, drain=settings.drain, sockets=sockets)
+        super().__init__(settings.name, doors, Server(settings), limits, drain=settings.drain, sockets=sockets)
         self.settings, self.speakers = settings, speakers
         wanted = settings.rules is not None or any(name in os.environb for name in LIMITS)
         self.crowd = Crowd() if wanted else None
@@ -134,4 +134,4 @@ class Acceptor(Accepting):
         if self.metrics:
             self.metrics.refuse(why)
         if self.settings.verbosity >= ERRORS:
-            say(DROP + line)
+            say(self.settings.drop + line)

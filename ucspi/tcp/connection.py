@@ -33,9 +33,7 @@ if TYPE_CHECKING:
     from ucspi.environ import Variable
     from ucspi.tcp.crowd import Counts
 
-DROP = b"tcpserver: warning: dropping connection, "
 DENIED = PERMANENT
-IDLE = [b"tcpserver:", b"idle worker"]
 LONGEST = 100  # characters of a name in the log
 # A log line has its fields between colons and blanks; some loggers do not like a percent sign.
 VISIBLE = bytes(c if 33 <= c <= 126 and c not in b":%" else ord("?") for c in range(256))
@@ -75,7 +73,8 @@ class Server:
         settings = self.settings
         signal.signal(signal.SIGPIPE, signal.SIG_IGN)  # that nobody reads the log is no reason to stop
         if settings.verbosity >= ALL:
-            say(b"tcpserver: pid %d from %s" % (os.getpid(), shown_ip(remote.ip, settings.as_ipv6).encode()))
+            shown = shown_ip(remote.ip, settings.as_ipv6).encode()
+            say(b"%s: pid %d from %s" % (settings.name, os.getpid(), shown))
         own = prepare(remote, settings)
         local = told or own
         if settings.local_host is None:
@@ -99,7 +98,7 @@ class Server:
             self.count(refused)
             return DENIED
         path = os.environb.get(b"PATH", DEFAULT_PATH)  # as the original: rules do not change where we look
-        put(variables(local, remote, info, settings.as_ipv6))
+        put(settings.shown(variables(local, remote, info, settings.as_ipv6)))
         put(changes)
         if settings.tls and not have_tls(settings):
             return TEMPORARY
@@ -146,7 +145,7 @@ class Server:
             os.close(metrics.TELLER)
         set_title(program)
         code = run_again(program, path, command)
-        set_title(IDLE)
+        set_title([self.settings.name + b":", b"idle worker"])
         return code
 
     def log(self, verdict: bytes, local: End, remote: End, info: bytes | None) -> None:
@@ -156,12 +155,12 @@ class Server:
         )
         here += b"%d" % local.port
         there += b"%s:%d" % (visible(info), remote.port)
-        say(b"tcpserver: %s %d %s %s" % (verdict, os.getpid(), here, there))
+        say(b"%s: %s %d %s %s" % (self.settings.name, verdict, os.getpid(), here, there))
 
     def warn(self, line: bytes) -> None:
         """Say why the connection is dropped, unless we are to be quiet."""
         if self.settings.verbosity >= ERRORS:
-            say(DROP + line)
+            say(self.settings.drop + line)
 
 
 def tell(text: bytes) -> None:

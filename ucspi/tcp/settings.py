@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ipaddress import IPv4Network, IPv6Network
 
     from supervise.command import Argv
+    from ucspi.environ import Variable
 
 LETTERS = b"146UXpPhHrRoOdDqQvc:C:x:B:g:u:b:l:t:I:"
 WORDS_TOO = {
@@ -34,6 +35,9 @@ QUIET, ERRORS, ALL = 0, 1, 2  # what is logged
 
 class Settings:
     """tcpserver's options, under the names of what they mean."""
+
+    name = b"tcpserver"  # in the log
+    letters = LETTERS
 
     __slots__ = (
         "as_ipv6", "backlog", "banner", "delay", "drain", "gid", "identify", "interface", "limit", "limit_per_address",
@@ -79,7 +83,7 @@ class Settings:
             Temporary: there is no such user or group.
         """
         settings = cls()
-        found, words = options(argv, LETTERS, WORDS_TOO)
+        found, words = options(argv, cls.letters, WORDS_TOO)
         for letter, value in found:
             settings.set(letter, value)
         return settings, words
@@ -124,6 +128,15 @@ class Settings:
         elif letter == b"U":
             self.uid = leading_number(os.environb.get(b"UID", b"%d" % self.uid))
             self.gid = leading_number(os.environb.get(b"GID", b"%d" % self.gid))
+
+    @property
+    def drop(self) -> bytes:
+        """What a line begins with that says why a connection is dropped."""
+        return self.name + b": warning: dropping connection, "
+
+    def shown(self, variables: list[Variable]) -> list[Variable]:
+        """The *variables* of a connection under the names that the program finds."""
+        return variables
 
     @property
     def speaks_tls(self) -> bool:

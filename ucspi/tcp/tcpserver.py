@@ -135,7 +135,11 @@ USAGE = (
 
 @command(b"tcpserver", USAGE)
 def main(argv: Argv) -> int:
-    settings, words = Settings.read(argv)
+    return serve(argv, *Settings.read(argv))
+
+
+def serve(argv: Argv, settings: Settings, words: Argv) -> int:
+    """Serve as the command *argv* says, which has *words* behind its options; the exit code."""
     set_title(argv)
     take_standard()
     try:
@@ -172,8 +176,9 @@ def speakers_for(settings: Settings) -> Speakers | None:
         return None
     from ucspi.tls.speakers import Speaker, Speakers, certificates
 
-    speaker = Speaker(certificates(settings.tls), lambda: become(settings), settings.tls, settings.verbosity > QUIET)
-    return Speakers(speaker, settings.limit)
+    make = certificates(settings.tls, settings.name)
+    drop = settings.drop if settings.verbosity > QUIET else None
+    return Speakers(Speaker(make, lambda: become(settings), settings.tls, drop), settings.limit)
 
 
 def become(settings: Settings) -> None:

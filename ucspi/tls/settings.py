@@ -11,7 +11,7 @@ NEVER, ASK, REQUIRE = b"never", b"ask", b"require"  # a certificate of the clien
 class TlsSettings:
     """The options: speak TLS `at_once` or when the program says so; whether to `tell` the program about it."""
 
-    __slots__ = ("at_once", "client", "patience", "rest", "tell")
+    __slots__ = ("at_once", "client", "patience", "rest", "tell", "with_all_rights")
 
     def __init__(self) -> None:
         self.at_once = True
@@ -19,6 +19,7 @@ class TlsSettings:
         self.client = NEVER
         self.patience = 26.0  # seconds to shake hands
         self.rest = 3600.0  # seconds without a byte
+        self.with_all_rights = True  # those that we start with, to read the keys
 
     def set(self, word: bytes, value: bytes) -> None:
         """Take one option.

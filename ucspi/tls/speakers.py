@@ -27,17 +27,16 @@ if TYPE_CHECKING:
 OUTSIDE, INSIDE, COMMANDS = 0, 1, 3  # a speaker's descriptors
 CONTROL, DATA = 3, 4  # a program's
 START, START_AND_TELL = b"y", b"Y"
-DROP = b"tcpserver: warning: dropping connection, "
 
 
-def certificates(settings: TlsSettings) -> Callable[[], Certificates]:
-    """What makes our certificates, as the environment names them."""
+def certificates(settings: TlsSettings, name: bytes) -> Callable[[], Certificates]:
+    """What makes our certificates, as the environment names them; *name* is the server's, in the log."""
 
     def make() -> Certificates:
         from ucspi.tls.certificates import Certificates
 
         ask, require = settings.client == ASK, settings.client == REQUIRE
-        return Certificates(os.environb.copy(), ask, require, lambda line: say(b"tcpserver: warning: " + line))
+        return Certificates(os.environb.copy(), ask, require, lambda line: say(name + b": warning: " + line))
 
     return make
 
@@ -49,19 +48,22 @@ class Speaker:
         make: makes our certificates, with all rights that we start with.
         become: gives those rights up.
         settings: how long a client may take.
-        loud: whether it is said why a connection is dropped.
+        drop: what a line begins with that says why a connection is dropped; None: nothing is said.
     """
 
     def __init__(
-        self, make: Callable[[], Certificates], become: Callable[[], object], settings: TlsSettings, loud: bool
+        self, make: Callable[[], Certificates], become: Callable[[], object], settings: TlsSettings, drop: bytes | None
     ) -> None:
-        self.make, self.become, self.settings, self.loud = make, become, settings, loud
+        self.make, self.become, self.settings, self.drop = make, become, settings, drop
         self.certificates: Certificates | None = None
 
     def prepare(self, key: Hashable) -> None:
-        """In a new speaker: read the keys, and give up the right to."""
+        """In a new speaker: read the keys, and give up the right to; the other way round if that is asked for."""
+        if not self.settings.with_all_rights:
+            self.become()
         self.certificates = self.make()
-        self.become()
+        if self.settings.with_all_rights:
+            self.become()
 
     def __call__(self, payload: bytes) -> int:
         from ucspi.tls.relay import Ended
@@ -71,8 +73,8 @@ class Speaker:
         except Ended:
             return 0
         except Temporary as trouble:
-            if self.loud:
-                say(DROP + trouble.line)
+            if self.drop is not None:
+                say(self.drop + trouble.line)
             return TEMPORARY
 
     def speak(self) -> int:
@@ -146,7 +148,7 @@ def check(speaker: Speaker) -> None:
 
     def look() -> int:
         try:
-            speaker.make()
+            speaker.prepare(None)
         except Temporary as trouble:
             os.write(9, trouble.line)
             return TEMPORARY

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import pwd
 import re
-import socket
-import ssl
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,6 +13,7 @@ import pytest
 from authority import Authority
 from services import children
 from tcp import Server
+from tlsclient import everything, over, speak
 from until import until
 
 
@@ -35,21 +34,6 @@ def server(certificate: Path, authority: Authority) -> Callable[..., Server]:
         return Server(*program, options=["-vRHl0", *options], env=env, **more)  # type: ignore[arg-type]
 
     return begin
-
-
-def speak(server: Server, authority: Authority, own: Path | None = None) -> ssl.SSLSocket:
-    return over(server.connect(), authority, own)
-
-
-def over(connection: socket.socket, authority: Authority, own: Path | None = None) -> ssl.SSLSocket:
-    context = ssl.create_default_context(cafile=str(authority.file))
-    if own:
-        context.load_cert_chain(own)
-    return context.wrap_socket(connection, server_hostname="mail.example.org")
-
-
-def everything(client: ssl.SSLSocket) -> bytes:
-    return b"".join(iter(lambda: client.recv(65536), b""))
 
 
 @pytest.mark.parametrize(
