@@ -83,7 +83,7 @@ liar.example.           A       192.0.2.99
 
 CONFIGURATION = """\
 server:
-    ip-address: 127.0.0.1
+    ip-address: {ip}
     port: {port}
     username: ""
     chroot: ""
@@ -111,21 +111,22 @@ zone:
 
 
 @contextmanager
-def serving(records: str = RECORDS) -> Iterator[str]:
-    """Run a name server with *records*; yields `127.0.0.1:PORT`, as `DNSCACHEIP` takes it."""
+def serving(records: str = RECORDS, ip: str = "127.0.0.1", at: int | None = None) -> Iterator[str]:
+    """Run a name server with *records* on *ip*, on port *at* or any; yields `IP:PORT`, as `DNSCACHEIP` takes it."""
     if NSD is None:
         pytest.skip("the name server nsd is not installed")
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         (folder / "root.zone").write_text(records)
         for _ in range(10):  # somebody may take the port before nsd does
-            port = free_port()
-            (folder / "nsd.conf").write_text(CONFIGURATION.format(port=port, folder=folder))
+            port = at or free_port()
+            (folder / "nsd.conf").write_text(CONFIGURATION.format(ip=ip, port=port, folder=folder))
             server = subprocess.Popen([NSD, "-d", "-c", str(folder / "nsd.conf")], stderr=subprocess.DEVNULL)
-            if until(lambda: server.poll() is not None or answers(port), what="nsd answers") and server.poll() is None:  # noqa: B023
+            until(lambda: server.poll() is not None or answers(port, ip), what="nsd answers")  # noqa: B023
+            if server.poll() is None:
                 break
         try:
-            yield f"127.0.0.1:{port}"
+            yield f"{ip}:{port}"
         finally:
             server.send_signal(signal.SIGTERM)
             server.wait()
@@ -157,11 +158,11 @@ def free_port() -> int:
         return int(udp.getsockname()[1])
 
 
-def answers(port: int) -> bool:
-    """Whether something answers a question for the root's SOA record at *port*."""
+def answers(port: int, ip: str = "127.0.0.1") -> bool:
+    """Whether something answers a question for the root's SOA record at *port* of *ip*."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
         asking.settimeout(0.2)
-        asking.connect(("127.0.0.1", port))
+        asking.connect((ip, port))
         try:
             asking.send(b"\0\1\0\0\0\1\0\0\0\0\0\0\0\0\6\0\1")
             return asking.recv(512)[3:4] == b"\0"

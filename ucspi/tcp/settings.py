@@ -145,8 +145,8 @@ class Settings:
 
     @property
     def needs_dns(self) -> bool:
-        """Whether every connection asks the domain name system."""
-        return self.look_up or self.local_host is None
+        """Whether every connection asks the domain name system, by itself or by rblsmtpd."""
+        return self.look_up or self.local_host is None or b"rblsmtpd" in map(os.path.basename, self.program)
 
 
 FLAGS = {
