@@ -323,7 +323,7 @@ def test_the_end_of_an_essential_service_is_the_end_of_all(tree: Tree) -> None:
     assert svscan.wait(20) == 9
     assert ends(tree) == ["other"]
     assert svscan.stderr
-    assert svscan.stderr.read() == b"svscan: s, which is essential, has ended with 9\n"
+    assert svscan.stderr.readline() == b"svscan: s, which is essential, has ended with 9\n"
 
 
 def test_an_essential_service_that_is_killed_tells_how(tree: Tree) -> None:
