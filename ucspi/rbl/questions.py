@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     Cache = tuple[str, int]
     Answer = Callable[[], list[Any]]
 
-PATIENCE = (1.0, 3.0, 11.0, 15.0)  # seconds for each attempt; no longer than `ucspi.dns` has in all
+PATIENCE = (1.0, 3.0, 11.0, 15.0)  # seconds for each attempt; with one cache as long as `ucspi.dns` waits
 LARGEST = 65535  # bytes of an answer
 
 

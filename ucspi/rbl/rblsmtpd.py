@@ -4,12 +4,11 @@ Usage: rblsmtpd [ options ] smtpd [ arg ... ]
 
 rblsmtpd is put between tcpserver and an SMTP server:
 
-    tcpserver -x /etc/tcp.smtp.cdb -u qmaild -g nofiles 0 smtp \
-        rblsmtpd -a allow.example -r block.example qmail-smtpd
+    tcpserver -x /etc/tcp.smtp.cdb 0 smtp rblsmtpd -a allow.example -r block.example qmail-smtpd
 
 It asks lists in the domain name system about the client, in the order of the options, until one decides.
-A client that no list names is served by smtpd.  One that is refused gets a small SMTP conversation instead,
-in which MAIL is accepted and all that would send a message is not, and rblsmtpd prints one line:
+A client that no list names is served by smtpd.  One that is refused gets a small SMTP conversation instead:
+HELO, EHLO, MAIL, RSET, NOOP and QUIT go well, everything else is refused.  rblsmtpd prints one line about it:
 
     rblsmtpd: 192.0.2.1 pid 4711: 451 See https://block.example/192.0.2.1
 
