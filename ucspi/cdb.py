@@ -26,7 +26,7 @@ import struct
 
 from supervise.errors import Temporary
 from supervise.fd import write_all
-from supervise.files import announced
+from supervise.files import announced, identity
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,19 +36,22 @@ HEADER = 2048
 PAIR = struct.Struct("<II")
 SLOTS = 16  # read at a time: most searches end within the first few
 SCANNED = 1 << 18  # bytes of a file that are looked through in less time than a few dozen searches take
+# For a path and a text, whether the version of the file that was asked mentions it; None: nobody knows.
+MENTIONS: dict[tuple[bytes, bytes], tuple[tuple[int, ...], bool | None]] = {}
 
 
 class Cdb:
     """A cdb open for reading."""
 
-    __slots__ = ("fd", "hash", "header", "path", "size")
+    __slots__ = ("fd", "hash", "header", "path", "size", "version")
 
     def __init__(self, fd: int, path: bytes) -> None:
         from cdblib import djb_hash  # not for those who have no cdb to read
 
         self.hash: Callable[[bytes], int] = djb_hash
         self.fd, self.path = fd, path
-        self.size = os.fstat(fd).st_size
+        about = os.fstat(fd)
+        self.size, self.version = about.st_size, identity(about)
         self.header = self.read(HEADER, 0)
 
     @classmethod
@@ -97,9 +100,23 @@ class Cdb:
         return None
 
     def mentions(self, text: bytes) -> bool:
-        """False: no record contains *text*, so a search for keys that do is not worth while."""
-        end, _ = PAIR.unpack_from(self.header)  # the first table follows the records
-        return not HEADER <= end <= SCANNED or text in self.read(end - HEADER, HEADER)
+        """False: no record contains *text*, so a search for keys that do is not worth while.
+
+        A small file is looked through at once, a large one for a process that asks about it again, and neither twice.
+        """
+        version, found = MENTIONS.get((self.path, text), (None, None))
+        asked_again = version == self.version
+        if found is None or not asked_again:
+            end, _ = PAIR.unpack_from(self.header)  # the first table follows the records
+            found = self.scan(text, end) if end <= SCANNED or asked_again else None
+            MENTIONS[self.path, text] = self.version, found
+        return found is not False
+
+    def scan(self, text: bytes, end: int) -> bool:
+        """Whether *text* is in the records, which reach to the position *end*."""
+        more = len(text) - 1
+        parts = (self.read(min(SCANNED + more, end - at), at) for at in range(HEADER, end - more, SCANNED))
+        return end < HEADER or any(text in part for part in parts)
 
     def read(self, size: int, position: int) -> bytes:
         """The *size* bytes at *position*, no fewer.

@@ -15,6 +15,11 @@ A program of this system that can serve one connection after another in one proc
 so; any other is started afresh for each connection.  Both get the same environment,
 descriptors and folder, and nothing of the connection before.
 
+The process number in the log is that of a worker, which prepares the connection.  It runs a
+program of this system itself; for another it waits, while there are fewer than 64
+connections, and hands on HUP, INT, QUIT, USR1, USR2, ALRM and TERM; with more it becomes the
+program, as the original always did.
+
 tcpserver exits when it receives TERM.  Connections that are being served go on.
 
 Listening:
