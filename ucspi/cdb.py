@@ -23,6 +23,7 @@ import errno
 import io
 import os
 import struct
+from array import array
 
 from supervise.errors import Temporary
 from supervise.fd import write_all
@@ -30,10 +31,11 @@ from supervise.files import announced, identity
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
 HEADER = 2048
 PAIR = struct.Struct("<II")
+PIECE = 1 << 20  # bytes of a new file that are kept in memory
 SLOTS = 16  # read at a time: most searches end within the first few
 SCANNED = 1 << 18  # bytes of a file that are looked through in less time than a few dozen searches take
 # For a path and a text, whether the version of the file that was asked mentions it; None: nobody knows.
@@ -159,13 +161,60 @@ def write(name: bytes, draft: bytes, records: Iterable[tuple[bytes, bytes]], mod
     import cdblib
 
     with announced(name, draft, mode) as fd:
-        content = io.BytesIO()
+        content = Content(fd)
         writer = cdblib.Writer(content)
-        writer.hash_key = lambda key: (key, Hash(cdblib.djb_hash(key)))
+        writer.hash_key = lambda key: (key, cdblib.djb_hash(key))
+        writer._unordered = [Entries() for _ in range(256)]
         try:
             for key, data in records:
                 writer.put(key, data)
             writer.finalize()
         except struct.error:
             raise OSError(errno.EFBIG, os.strerror(errno.EFBIG)) from None
-        write_all(fd, content.getbuffer())
+        content.spill()
+
+
+class Content(io.BytesIO):
+    """A file as pure-cdb's writer wants one, which keeps a piece in memory and writes it when the next begins."""
+
+    def __init__(self, fd: int) -> None:
+        self.fd, self.begin = fd, 0
+
+    def tell(self) -> int:
+        here = super().tell()
+        if here > PIECE:
+            self.spill()
+            return self.begin
+        return self.begin + here
+
+    def seek(self, position: int, whence: int = os.SEEK_SET) -> int:
+        self.spill()
+        self.begin = os.lseek(self.fd, position, whence)
+        return self.begin
+
+    def spill(self) -> None:
+        """Write the piece."""
+        content = self.getvalue()
+        write_all(self.fd, content)
+        self.begin += len(content)
+        super().seek(0)
+        self.truncate()
+
+
+class Entries:
+    """The entries of a hash table: pairs of a hash and the position of its record, in 8 bytes each."""
+
+    def __init__(self) -> None:
+        self.packed = array("Q")
+
+    def append(self, entry: tuple[int, int]) -> None:
+        number, position = entry
+        if position >> 32:
+            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+        self.packed.append(number << 32 | position)
+
+    def __len__(self) -> int:
+        return len(self.packed)
+
+    def __iter__(self) -> Iterator[tuple[Hash, int]]:
+        return ((Hash(entry >> 32), entry & 0xFFFFFFFF) for entry in self.packed)

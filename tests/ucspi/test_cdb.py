@@ -148,6 +148,14 @@ def test_a_large_file_is_looked_through_for_who_asks_again_and_each_version_by_i
     assert [opened().mentions(b"/8") for _ in range(3)] == [True, True, True], "it lies across two reads"
 
 
+def test_a_file_is_the_same_whatever_the_pieces_in_which_it_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    records = [(b"key %d" % number, b"x" * (number % 50)) for number in range(1000)]
+    write(b"x.cdb", b"x.tmp", records)
+    monkeypatch.setattr("ucspi.cdb.PIECE", 100)
+    write(b"y.cdb", b"y.tmp", records)
+    assert Path("x.cdb").read_bytes() == Path("y.cdb").read_bytes()
+
+
 def test_a_reader_keeps_the_file_that_it_opened() -> None:
     write(b"x.cdb", b"x.tmp", [(b"key", b"old")])
     cdb = opened()
