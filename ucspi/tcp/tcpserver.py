@@ -20,7 +20,9 @@ program of this system itself; for another it waits, while there are fewer than 
 connections, and hands on HUP, INT, QUIT, USR1, USR2, ALRM and TERM; with more it becomes the
 program, as the original always did.
 
-tcpserver exits when it receives TERM.  Connections that are being served go on.
+tcpserver exits when it receives TERM.  Connections that are being served go on.  Nothing
+has to be loaded again by a signal: rules, certificates and /etc/resolv.conf are read when
+they are needed, or have changed.
 
 Listening:
     -c limit      serve no more than limit connections at once; more wait (default: 40)
