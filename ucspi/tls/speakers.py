@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 
 from supervise.command import say
 from supervise.errors import TEMPORARY, Temporary, reason
@@ -61,6 +62,7 @@ class Speaker:
         """In a new speaker: read the keys, and give up the right to; the other way round if that is asked for."""
         if not self.settings.with_all_rights:
             self.become()
+        sys.unraisablehook = lambda unraisable: None  # the library's traceback, when a client asks for a strange name
         self.certificates = self.make()
         if self.settings.with_all_rights:
             self.become()
