@@ -93,10 +93,10 @@ def unharmed(server: Server, served: Served, is_good: Callable[[], bool] | None 
         is_good: whether a good client is served, if that cannot be seen from what *served* tells.
     """
     is_good = is_good or (lambda: good(server, served))
-    assert is_good()
+    assert is_good(), server.log()
     before = until(lambda: quiet(server) and state(server.pid))
     yield
-    assert is_good()
+    assert is_good(), server.log()
     until(lambda: quiet(server), what=f"all connections have ended: {server.log()[-2000:]}")
     until(lambda: not zombies(server.pid), what="the dead are buried")
     until(lambda: state(server.pid)[:2] <= before[:2], what=f"{state(server.pid)} is {before}")

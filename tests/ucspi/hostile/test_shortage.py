@@ -1,0 +1,135 @@
+"""A server that has no descriptor or no process left: it waits, says so, and goes on."""
+
+from __future__ import annotations
+
+import resource
+import socket
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+import psutil
+import pytest
+from processes import descendants
+from siege import FOREIGN, OWN, Served, good, processor_time, unharmed
+from tcp import Server
+from unixsockets import Server as UnixServer
+from until import until
+
+NO_DESCRIPTOR = "tcpserver: warning: unable to accept connections: process cannot open more files\n"
+NO_PROCESS = "tcpserver: warning: dropping connection, unable to fork: temporary failure\n"
+LINE = b"PROXY TCP4 192.0.2.7 192.0.2.8 1234 25\r\n"
+NOBODY_ELSE = 54321  # a user who has no process but ours
+
+both = pytest.mark.parametrize("served", [OWN, FOREIGN], ids=["own", "foreign"])
+
+
+def limited(which: int, value: int) -> Callable[[], None]:
+    return lambda: resource.setrlimit(which, (value, value))
+
+
+def allow(pid: int, descriptors: int) -> None:
+    """Let a process that runs open files below this number."""
+    most = resource.prlimit(pid, resource.RLIMIT_NOFILE)[1]
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (descriptors, most))
+
+
+def sleeps(pid: int) -> int:
+    """How often a process has gone to sleep."""
+    return int(psutil.Process(pid).num_ctx_switches().voluntary)
+
+
+def assert_rests(pid: int) -> None:
+    """A process sleeps, again and again, and hardly works in between."""
+    before, worked, began = sleeps(pid), processor_time(pid), time.monotonic()
+    until(lambda: sleeps(pid) >= before + 2, what="it sleeps")
+    assert processor_time(pid) - worked < (time.monotonic() - began) / 2
+
+
+@both
+def test_a_connection_waits_for_a_descriptor_and_the_server_rests(served: Served) -> None:
+    with Server(*served.program, env=served.env) as server, unharmed(server, served):
+        allow(server.pid, 3)
+        with server.connect() as waiting:
+            waiting.sendall(served.said)
+            server.logged(NO_DESCRIPTOR)
+            assert_rests(server.pid)
+            allow(server.pid, 100)
+            assert waiting.recv(5) == served.answer[:5]
+        assert server.log().count(NO_DESCRIPTOR) == 1
+
+
+def test_a_server_that_is_to_be_quiet_rests_as_well() -> None:
+    with Server("cat", options=("-qRHl0",)) as server:
+        assert good(server, FOREIGN)
+        allow(server.pid, 3)
+        with server.connect() as waiting:
+            waiting.sendall(b"hello")
+            assert_rests(server.pid)
+            allow(server.pid, 100)
+            assert waiting.recv(5) == b"hello"
+        assert server.log() == ""
+
+
+def test_descriptors_that_silent_proxies_take_come_back() -> None:
+    options = ("-vRHl0", "--proxy", "127.0.0.1", "-b100")
+    server = Server("cat", options=options, preexec_fn=limited(resource.RLIMIT_NOFILE, 20))
+    with server, unharmed(server, FOREIGN, lambda: server.ask(say=LINE + b"hello\n") == b"hello\n"):
+        with ExitStack() as stack:
+            for _ in range(30):
+                stack.enter_context(server.connect())
+            server.logged(NO_DESCRIPTOR)
+            assert_rests(server.pid)
+        server.logged("no PROXY header from 127.0.0.1\n", 30)
+
+
+@both
+def test_few_descriptors_serve_few_clients_and_each_other_one_is_told_of(served: Served) -> None:
+    options = ("-vRHl0", "-b100")
+    server = Server(*served.program, options=options, env=served.env, preexec_fn=limited(resource.RLIMIT_NOFILE, 16))
+    with server, unharmed(server, served), ExitStack() as stack:
+        clients = [stack.enter_context(server.connect()) for _ in range(30)]
+        for client in clients:
+            try:
+                client.sendall(served.said)
+            except OSError:  # it has been dropped
+                pass
+        heard = [client.recv(100) if not ended(client) else b"" for client in clients]
+        dropped = server.log().count("dropping connection, unable to fork: process cannot open more files\n")
+        assert 0 < dropped == heard.count(b"") < 30
+
+
+def ended(client: socket.socket) -> bool:
+    """Whether nothing more comes from *client*."""
+    try:
+        return not client.recv(1, socket.MSG_PEEK)
+    except ConnectionError:
+        return True
+
+
+@pytest.mark.root
+@both
+def test_a_connection_for_which_there_is_no_process_is_dropped_and_told_of(served: Served) -> None:
+    options = ("-vRHl0", "-b100", "-u", str(NOBODY_ELSE))
+    until(lambda: not any(each.info["uids"].real == NOBODY_ELSE for each in psutil.process_iter(["uids"])))
+    server = Server(*served.program, options=options, env=served.env, preexec_fn=limited(resource.RLIMIT_NPROC, 5))
+    with server, unharmed(server, served), ExitStack() as stack:
+        clients = [stack.enter_context(server.connect()) for _ in range(20)]
+        server.logged(NO_PROCESS, 17)
+        assert server.log().count(NO_PROCESS) == 17
+        assert len(descendants(server.pid)) == 4  # with the nursery
+        for client in clients:
+            client.close()
+
+
+def test_a_unix_server_waits_for_a_descriptor_too(tmp_path: Path) -> None:
+    with UnixServer(tmp_path, "cat") as server:
+        allow(server.process.pid, 3)
+        with server.connect() as waiting:
+            waiting.sendall(b"hello")
+            until(lambda: "accept: Too many open files\n" in server.err())
+            assert_rests(server.process.pid)
+            allow(server.process.pid, 100)
+            assert waiting.recv(5) == b"hello"
+        assert server.err().count("accept: ") == 1
