@@ -1,4 +1,4 @@
-"""Clients that mean harm, and what a tcpserver has to be like after them: as it was before.
+"""Clients that mean harm, and what a server has to be like after them: as it was before.
 
 with Server(*OWN.program, env=OWN.env) as server, unharmed(server, OWN):
     for _ in range(100):
@@ -18,6 +18,7 @@ from typing import NamedTuple
 import psutil
 from processes import descendants
 from tcp import Server
+from unixsockets import Server as UnixServer
 from until import until
 
 GROWTH = 1.5  # what a server may grow by
@@ -80,13 +81,13 @@ def is_zombie(pid: int) -> bool:
         return False
 
 
-def good(server: Server, served: Served) -> bool:
+def good(server: Server | UnixServer, served: Served) -> bool:
     """Whether a good client is served."""
     return server.ask(say=served.said) == served.answer
 
 
 @contextmanager
-def unharmed(server: Server, served: Served, is_good: Callable[[], bool] | None = None) -> Iterator[None]:
+def unharmed(server: Server | UnixServer, served: Served, is_good: Callable[[], bool] | None = None) -> Iterator[None]:
     """What happens in the block does the server no harm.
 
     Args:
@@ -94,18 +95,18 @@ def unharmed(server: Server, served: Served, is_good: Callable[[], bool] | None 
     """
     is_good = is_good or (lambda: good(server, served))
     assert is_good(), server.log()
-    before = until(lambda: quiet(server) and state(server.pid))
+    before = until(lambda: quiet(server) and state(server.process.pid))
     yield
     assert is_good(), server.log()
     until(lambda: quiet(server), what=f"all connections have ended: {server.log()[-2000:]}")
-    until(lambda: not zombies(server.pid), what="the dead are buried")
-    until(lambda: state(server.pid)[:2] <= before[:2], what=f"{state(server.pid)} is {before}")
-    assert state(server.pid).memory < before.memory * GROWTH
+    until(lambda: not zombies(server.process.pid), what="the dead are buried")
+    until(lambda: state(server.process.pid)[:2] <= before[:2], what=f"{state(server.process.pid)} is {before}")
+    assert state(server.process.pid).memory < before.memory * GROWTH
     assert server.process.poll() is None
     assert not SHAME.search(server.log()), server.log()
 
 
-def quiet(server: Server) -> bool:
+def quiet(server: Server | UnixServer) -> bool:
     """Whether nobody is served, as far as the log tells."""
     statuses = re.findall(r"status: (\d+)/", server.log())
     return not statuses or statuses[-1] == "0"

@@ -170,12 +170,15 @@ def check(speaker: Speaker) -> None:
 
 def start(control: int) -> list[tuple[bytes, bytes]] | None:
     """In a program: have TLS started over the descriptor *control*; the variables about it, None if it could not be."""
-    os.write(control, START_AND_TELL)
     told = b""
-    while not (told == b"\0" or told.endswith(b"\0\0")):
-        more = os.read(control, 65536)
-        if not more:
-            return None
-        told += more
+    try:
+        os.write(control, START_AND_TELL)
+        while not (told == b"\0" or told.endswith(b"\0\0")):
+            more = os.read(control, 65536)
+            if not more:
+                return None
+            told += more
+    except ConnectionError:  # the speaker is dead
+        return None
     pairs = (entry.partition(b"=") for entry in told.split(b"\0") if entry)
     return [(name, value) for name, _, value in pairs]

@@ -6,6 +6,7 @@ import random
 import re
 import socket
 import struct
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from rogue import aliased, named, reply, rogue
-from siege import SHAME
+from siege import FOREIGN, SHAME, reset, unharmed
 from tcp import Server
 from until import until
 
@@ -83,9 +84,9 @@ UNCERTAIN: dict[str, tuple[Answering, Answering]] = {
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ours, "PATIENCE", 0.2)
-    monkeypatch.setattr(ours, "ATTEMPT", 0.1)
-    monkeypatch.setattr(questions, "PATIENCE", (0.05, 0.1))
+    monkeypatch.setattr(ours, "PATIENCE", 0.1)
+    monkeypatch.setattr(ours, "ATTEMPT", 0.05)
+    monkeypatch.setattr(questions, "PATIENCE", (0.02, 0.05))
 
 
 @pytest.mark.parametrize("behaviour", UNCERTAIN)
@@ -186,6 +187,24 @@ def test_whatever_the_name_server_says_clients_are_served_and_the_log_is_clean()
         assert not SHAME.search(server.log())
 
 
+def test_clients_that_reset_while_their_name_is_asked_for_leave_nothing_behind() -> None:
+    may = threading.Event()
+
+    def answer(query: bytes) -> Iterable[bytes]:
+        may.wait(20)
+        return [named(query, b"host", b"example")]
+
+    with looking_up(answer, "cat") as server:
+        may.set()
+        with unharmed(server, FOREIGN):
+            may.clear()
+            for _ in range(15):
+                reset(server.connect())
+            server.logged(" pid ", 16)
+            may.set()
+            server.logged(" ok ", 16)
+
+
 # -- the parts that read ------------------------------------------------------------------------
 
 
@@ -238,7 +257,7 @@ def test_any_bytes_answer_a_question_or_do_not(tail: bytes, flips: list[tuple[in
         assert all(record.rdtype == dns.rdatatype.TXT for record in question.records)
 
 
-@settings(deadline=None, max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(tails, flips, st.booleans())
 def test_any_bytes_are_texts_or_none_or_uncertain(
     impatient: None, tail: bytes, flips: list[tuple[int, int]], whole: bool

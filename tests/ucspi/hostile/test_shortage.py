@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 from processes import descendants
-from siege import FOREIGN, OWN, Served, good, processor_time, unharmed
+from siege import FOREIGN, OWN, Served, processor_time, unharmed
 from tcp import Server
 from unixsockets import Server as UnixServer
 from until import until
@@ -41,9 +41,9 @@ def sleeps(pid: int) -> int:
 
 
 def assert_rests(pid: int) -> None:
-    """A process sleeps, again and again, and hardly works in between."""
+    """A process sleeps, and hardly works in between."""
     before, worked, began = sleeps(pid), processor_time(pid), time.monotonic()
-    until(lambda: sleeps(pid) >= before + 2, what="it sleeps")
+    until(lambda: sleeps(pid) >= before + 1, what="it sleeps")
     assert processor_time(pid) - worked < (time.monotonic() - began) / 2
 
 
@@ -58,18 +58,6 @@ def test_a_connection_waits_for_a_descriptor_and_the_server_rests(served: Served
             allow(server.pid, 100)
             assert waiting.recv(5) == served.answer[:5]
         assert server.log().count(NO_DESCRIPTOR) == 1
-
-
-def test_a_server_that_is_to_be_quiet_rests_as_well() -> None:
-    with Server("cat", options=("-qRHl0",)) as server:
-        assert good(server, FOREIGN)
-        allow(server.pid, 3)
-        with server.connect() as waiting:
-            waiting.sendall(b"hello")
-            assert_rests(server.pid)
-            allow(server.pid, 100)
-            assert waiting.recv(5) == b"hello"
-        assert server.log() == ""
 
 
 def test_descriptors_that_silent_proxies_take_come_back() -> None:

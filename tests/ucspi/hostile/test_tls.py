@@ -42,7 +42,7 @@ def besieged(
     files: dict[str, str | None], authority: Authority, served: Served = FOREIGN, sslserver: bool = False
 ) -> Iterator[Server]:
     """A server that is to be as before at the end of the block."""
-    command, options = (BIN / "sslserver", ["-T2"]) if sslserver else (BIN / "tcpserver", ["--tls"])
+    command, options = (BIN / "sslserver", ["-T1"]) if sslserver else (BIN / "tcpserver", ["--tls"])
     options = ["-vRHl0", "-c20", "-b400", *options]
     server = Server(*served.program, options=options, env={**served.env, **files}, tcpserver=command)
     with server, unharmed(server, served, lambda: good(server, served, authority)):
@@ -126,26 +126,22 @@ def test_clients_that_never_read_cost_no_memory(files: dict[str, str | None], au
                     client.send(b"x" * 16384)
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        b"mail.example.org\xff",
-        b"\xc3\xa4.example.org",
-        b"../../etc/passwd",
-        b"." * 40,
-        b"a\nb: c%d\r\n%s\x1b[0m",
-        b"*.example.org",
-    ],
-)
-def test_a_strange_name_in_a_hello_is_no_trouble(
-    name: bytes, files: dict[str, str | None], authority: Authority
-) -> None:
-    ordinary = "n" * len(name)
-    said = hello(ordinary).replace(ordinary.encode(), name)
+NAMES = [
+    b"../../etc/passwd",
+    b"." * 40,
+    b"a\nb: c%d\r\n%s\x1b[0m",
+    b"*.example.org",
+    b"mail.example.org\xff",
+    b"\xc3\xa4.example.org",
+]
+
+
+def test_strange_names_in_hellos_are_no_trouble(files: dict[str, str | None], authority: Authority) -> None:
     with besieged(files, authority) as server:
-        for _ in range(3):
+        for name in NAMES * 3:
+            ordinary = "n" * len(name)
             with server.connect() as client:
-                client.sendall(said)
+                client.sendall(hello(ordinary).replace(ordinary.encode(), name))
                 client.recv(1)
-        if not name.isascii():
-            server.logged(UNABLE + "the name that the client asks for is not ASCII\n", 3)
+        told = server.logged(UNABLE + "the name that the client asks for is not ASCII\n", 6)
+        assert told.count(UNABLE) == 6
