@@ -22,6 +22,7 @@ from unixsockets import Server as UnixServer
 from until import until
 
 GROWTH = 1.5  # what a server may grow by
+IDLE = 10  # descriptors that an idle worker may have
 SHAME = re.compile(r"Traceback|Exception ignored|\bbug: |Error\b")  # what no log may have
 
 
@@ -41,7 +42,7 @@ FOREIGN = Served(("cat",), {}, b"hello\n", b"hello\n")
 
 
 class State(NamedTuple):
-    """What a server has: descriptors besides those for its workers, the most that one of those has, bytes of memory."""
+    """What a server has: descriptors but those for its workers, the most that one of these has, bytes of memory."""
 
     descriptors: int
     of_worker: int
@@ -97,10 +98,12 @@ def unharmed(server: Server | UnixServer, served: Served, is_good: Callable[[], 
     assert is_good(), server.log()
     before = until(lambda: quiet(server) and state(server.process.pid))
     yield
-    assert is_good(), server.log()
     until(lambda: quiet(server), what=f"all connections have ended: {server.log()[-2000:]}")
+    assert is_good(), server.log()
+    until(lambda: quiet(server))
     until(lambda: not zombies(server.process.pid), what="the dead are buried")
-    until(lambda: state(server.process.pid)[:2] <= before[:2], what=f"{state(server.process.pid)} is {before}")
+    until(lambda: state(server.process.pid).descriptors <= before.descriptors, what="its descriptors are closed")
+    until(lambda: state(server.process.pid).of_worker <= IDLE, what="its workers' descriptors are closed")
     assert state(server.process.pid).memory < before.memory * GROWTH
     assert server.process.poll() is None
     assert not SHAME.search(server.log()), server.log()

@@ -47,16 +47,15 @@ def assert_rests(pid: int) -> None:
     assert processor_time(pid) - worked < (time.monotonic() - began) / 2
 
 
-@both
-def test_a_connection_waits_for_a_descriptor_and_the_server_rests(served: Served) -> None:
-    with Server(*served.program, env=served.env) as server, unharmed(server, served):
+def test_a_connection_waits_for_a_descriptor_and_the_server_rests() -> None:
+    with Server("cat") as server, unharmed(server, FOREIGN):
         allow(server.pid, 3)
         with server.connect() as waiting:
-            waiting.sendall(served.said)
+            waiting.sendall(b"hello")
             server.logged(NO_DESCRIPTOR)
             assert_rests(server.pid)
             allow(server.pid, 100)
-            assert waiting.recv(5) == served.answer[:5]
+            assert waiting.recv(5) == b"hello"
         assert server.log().count(NO_DESCRIPTOR) == 1
 
 
@@ -97,12 +96,10 @@ def ended(client: socket.socket) -> bool:
 
 
 @pytest.mark.root
-@both
-def test_a_connection_for_which_there_is_no_process_is_dropped_and_told_of(served: Served) -> None:
+def test_a_connection_for_which_there_is_no_process_is_dropped_and_told_of() -> None:
     options = ("-vRHl0", "-b100", "-u", str(NOBODY_ELSE))
-    until(lambda: not any(each.info["uids"].real == NOBODY_ELSE for each in psutil.process_iter(["uids"])))
-    server = Server(*served.program, options=options, env=served.env, preexec_fn=limited(resource.RLIMIT_NPROC, 5))
-    with server, unharmed(server, served), ExitStack() as stack:
+    server = Server("cat", options=options, preexec_fn=limited(resource.RLIMIT_NPROC, 5))
+    with server, unharmed(server, FOREIGN), ExitStack() as stack:
         clients = [stack.enter_context(server.connect()) for _ in range(20)]
         server.logged(NO_PROCESS, 17)
         assert server.log().count(NO_PROCESS) == 17
