@@ -83,6 +83,8 @@ class Cdb:
         """
         wanted = self.hash(key)
         table, count = PAIR.unpack_from(self.header, (wanted & 255) * 8)
+        if table < HEADER:  # no table lies there, not even an empty one: a file of zeros has no keys to miss
+            raise self.damage
         if not count:
             return None
         start = (wanted >> 8) % count
@@ -133,7 +135,12 @@ class Cdb:
                     return data
         except OSError as error:
             raise Temporary(b"unable to read " + self.path, error) from None
-        raise Temporary(b"unable to read " + self.path, OSError(errno.EPROTO, os.strerror(errno.EPROTO)))
+        raise self.damage
+
+    @property
+    def damage(self) -> Temporary:
+        """What is raised when the file is damaged."""
+        return Temporary(b"unable to read " + self.path, OSError(errno.EPROTO, os.strerror(errno.EPROTO)))
 
     def close(self) -> None:
         """Close the file."""

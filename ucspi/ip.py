@@ -23,8 +23,8 @@ def parse(text: bytes) -> str | None:
             return socket.inet_ntop(socket.AF_INET6, socket.inet_pton(socket.AF_INET6, address)) + percent + interface
         except OSError:
             return None
-    numbers = text.split(b".")
-    if len(numbers) == 4 and all(number.isdigit() and int(number) < 256 for number in numbers):
+    numbers = [number.lstrip(b"0") or number[:1] for number in text.split(b".")]
+    if len(numbers) == 4 and all(number.isdigit() and len(number) <= 3 and int(number) < 256 for number in numbers):
         return ".".join(str(int(number)) for number in numbers)
     return None
 

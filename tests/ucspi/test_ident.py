@@ -9,9 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from ucspi.environ import End
-from ucspi.ident import remote_user, user_in
+from ucspi.ident import LONGEST, remote_user, user_in
 
 LOCAL, REMOTE = End("127.0.0.1", 25), End("127.0.0.1", 40000)
 
@@ -92,3 +94,11 @@ def test_nobody_there_is_no_answer() -> None:
 
 def test_an_error_has_no_user() -> None:
     assert user_in(b"1, 2 : ERROR : HIDDEN-USER\r") == b""
+
+
+@given(st.binary() | st.binary().map(b"1,2:USERID:UNIX:".__add__))
+@example(b"1,2:USERID:UNIX:a\rtcpserver: ok\r\n1,2:USERID:UNIX:b\n")
+def test_whatever_comes_the_user_has_no_blank_and_no_line_end(said: bytes) -> None:
+    user = user_in(said.split(b"\n", 1)[0])
+    assert len(user) <= LONGEST
+    assert not set(user) & set(b" \t\r\n")

@@ -81,7 +81,7 @@ class Questions:
         for fd, question in asking.items():
             if fd in arrived:
                 question.receive()
-            elif question.deadline <= now:
+            if question.asking and question.deadline <= now:  # whatever else comes all the time
                 question.send()
 
 

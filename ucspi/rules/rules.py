@@ -115,7 +115,10 @@ def number(digits: bytes) -> int:
     """The number in a range; as the original: none is 0, and it has 64 bits."""
     if digits and not digits.isdigit():
         raise ValueError
-    return int(digits or b"0") % (1 << 64)
+    value = 0
+    for digit in digits:  # `int` refuses more than some thousand
+        value = (value * 10 + digit - ord("0")) % (1 << 64)
+    return value
 
 
 def decide(cdb: Cdb, ip: bytes, host: bytes | None, info: bytes | None) -> tuple[bool, list[tuple[bytes, bytes]]]:

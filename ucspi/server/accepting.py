@@ -22,6 +22,7 @@ SPARE = 32  # descriptors that we need besides two for each connection, those of
 SHORT = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)  # the system cannot give more now
 WAITING = 64  # workers that may wait for a foreign program, each with its 2 MB
 BREATH = 0.5  # seconds until we ask again then
+SILENCE = 60.0  # seconds until we speak of it again
 
 
 class Accepting:
@@ -54,6 +55,7 @@ class Accepting:
         self.signals = Signals(*self.endings)
         signal.signal(signal.SIGPIPE, signal.SIG_IGN)  # that nobody reads the log is no reason to stop
         self.resting_until = 0.0  # when we accept again after the system had no more to give
+        self.silent_until = 0.0  # when we may speak of that again
         self.end_at: float | None = None  # when we end at the latest, after a signal
         self.poll = select.poll()
         self.doors = {door.fileno(): door for door in doors}
@@ -69,6 +71,10 @@ class Accepting:
 
     def refuse(self, error: OSError) -> None:
         """Say that no worker can be made for a connection."""
+        raise NotImplementedError
+
+    def complain(self, error: OSError) -> None:
+        """Say that connections wait because the system has no more to give now."""
         raise NotImplementedError
 
     def hear(self, fd: int) -> None:
@@ -140,9 +146,17 @@ class Accepting:
             connection, address = door.accept()
         except OSError as error:
             if error.errno in SHORT:
-                self.resting_until = time.monotonic() + BREATH
+                self.pause(error)
             return
         self.receive(connection, address)
+
+    def pause(self, error: OSError) -> None:
+        """Accept nothing for a moment, and say why, unless that has been said lately."""
+        now = time.monotonic()
+        self.resting_until = now + BREATH
+        if now >= self.silent_until:
+            self.silent_until = now + SILENCE
+            self.complain(error)
 
     def hand_over(
         self, connection: socket.socket, payload: bytes, who: str, fds: Mapping[int, int] | None = None

@@ -125,6 +125,10 @@ class Acceptor(Accepting):
     def refuse(self, error: OSError) -> None:
         self.drop(TROUBLE, b"unable to fork: " + reason(error))
 
+    def complain(self, error: OSError) -> None:
+        if self.settings.verbosity >= ERRORS:
+            say(self.settings.name + b": warning: unable to accept connections: " + reason(error))
+
     def refuse_proxy(self, line: bytes) -> None:
         """Say why a proxy's connection is dropped."""
         self.drop(PROXY, line)

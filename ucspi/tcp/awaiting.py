@@ -71,10 +71,7 @@ class Awaiting:
                 return
         except BlockingIOError:
             return
-        except OSError:  # it is gone
-            self.drop(fd)
-            return
-        except ValueError:
+        except (OSError, ValueError):  # it is gone, or says something else
             self.refuse(b"no PROXY header from " + remote.ip.encode())
             self.drop(fd)
             return

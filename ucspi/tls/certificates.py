@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     Writings = tuple[tuple[int, int, int] | None, ...]  # what tells one writing of each file from the next
 
+STRANGE_NAME = b"the name that the client asks for is not ASCII"  # why `choose` is not even called
 ENDING = b".pem"
 
 
@@ -159,12 +160,8 @@ def step(what: bytes, call: Callable[[], object]) -> None:
 
 def said_by(error: ssl.SSLError) -> bytes:
     """What the library said, in the words of the house."""
-    return (
-        (getattr(error, "reason", None) or str(error.args[-1]).rstrip("."))
-        .lower()
-        .replace("_", " ")
-        .encode("ascii", "replace")
-    )
+    said = (getattr(error, "reason", None) or str(error.args[-1]).rstrip(".")).lower().replace("_", " ")
+    return STRANGE_NAME if said == "callback failed" else said.encode("ascii", "replace")
 
 
 def writing_of(file: bytes) -> tuple[int, int, int] | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 
 from supervise.command import say
 from supervise.errors import TEMPORARY, Temporary, reason
@@ -61,6 +62,7 @@ class Speaker:
         """In a new speaker: read the keys, and give up the right to; the other way round if that is asked for."""
         if not self.settings.with_all_rights:
             self.become()
+        sys.unraisablehook = lambda unraisable: None  # the library's traceback, when a client asks for a strange name
         self.certificates = self.make()
         if self.settings.with_all_rights:
             self.become()
@@ -168,12 +170,15 @@ def check(speaker: Speaker) -> None:
 
 def start(control: int) -> list[tuple[bytes, bytes]] | None:
     """In a program: have TLS started over the descriptor *control*; the variables about it, None if it could not be."""
-    os.write(control, START_AND_TELL)
     told = b""
-    while not (told == b"\0" or told.endswith(b"\0\0")):
-        more = os.read(control, 65536)
-        if not more:
-            return None
-        told += more
+    try:
+        os.write(control, START_AND_TELL)
+        while not (told == b"\0" or told.endswith(b"\0\0")):
+            more = os.read(control, 65536)
+            if not more:
+                return None
+            told += more
+    except ConnectionError:  # the speaker is dead
+        return None
     pairs = (entry.partition(b"=") for entry in told.split(b"\0") if entry)
     return [(name, value) for name, _, value in pairs]

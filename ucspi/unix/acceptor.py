@@ -44,6 +44,9 @@ class Acceptor(Accepting):
     def refuse(self, error: OSError) -> None:
         say(Failed(b"fork", error).line)
 
+    def complain(self, error: OSError) -> None:
+        say(Failed(b"accept", error).line)
+
     def tell_status(self) -> None:
         most = self.limits.most
         self.tell(b"unixserver: status: %d/%d" % (self.limits.count, most if most <= MOST // 2 else most - MOST - 1))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pwd
 import re
+import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +17,8 @@ from services import children
 from tcp import Server
 from tlsclient import everything, over, speak
 from until import until
+
+from ucspi.tls.speakers import start
 
 
 @pytest.fixture(scope="module")
@@ -211,3 +215,11 @@ def holds(pid: int, secret: bytes) -> bool:
                 if secret in memory.read(end - begin):
                     return True
     return False
+
+
+@pytest.mark.parametrize("heard", [0, 1])
+def test_a_speaker_that_dies_has_started_nothing(heard: int) -> None:
+    control, commands = socket.socketpair()
+    with control:
+        threading.Thread(target=lambda: (commands.recv(heard), commands.close())).start()
+        assert start(control.fileno()) is None
