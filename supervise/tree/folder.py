@@ -23,6 +23,7 @@ from supervise.files import lock, slurp
 from supervise.program import Held, execute, launch
 from supervise.tree import servicedir, settings, state
 from supervise.tree.announcement import Announcement, describe
+from supervise.tree.mark import begin_in, left_in_lock
 from supervise.tree.processtree import tree_of
 from supervise.tree.readiness import is_said, new_file
 from supervise.tree.servicedir import DOWN, UP
@@ -79,6 +80,8 @@ class Folder:
         self.identity: bytes | None = None  # of that process
         self.tree: ControlGroup | Orphans | None = None
         self.announcement = Announcement(name)
+        self.lock = -1
+        self.starting = True  # ./run may be there and not announced, and the lock say so
         self.control: int | None = None
         self.held: list[int] = []  # descriptors that are ours as long as we watch
         try:
@@ -110,7 +113,8 @@ class Folder:
         except OSError:
             pass  # it is there, or taking the lock says what is wrong
         try:
-            self.held.append(lock(servicedir.LOCK, wait=False))
+            self.lock = lock(servicedir.LOCK, wait=False)
+            self.held.append(self.lock)
         except OSError as error:
             raise Temporary(b"unable to acquire %s/%s" % (self.name, servicedir.LOCK), error) from None
         # Open for writing too, so that it never comes to its end.
@@ -149,9 +153,10 @@ class Folder:
         """What a supervise that was killed has left; its processes are ours from now on.
 
         Args:
-            orphan: the ./run that it had started and not announced.
+            orphan: the ./run that it had started and not announced, if svscan knows it.
         """
         try:
+            orphan = orphan or left_in_lock()
             found = state.left(slurp(servicedir.STATUS) or b"", slurp(servicedir.STATE) or b"")
         except OSError:
             found = None
@@ -225,6 +230,11 @@ class Folder:
         if mark is None or settings.kill_tree:
             return 0
         fd = settings.notification_fd
+        try:
+            begin_in(self.lock)
+        except OSError:
+            return 0
+        self.starting = True
         mark.begin(self.key)
         try:
             with self.around.room:
@@ -308,8 +318,11 @@ class Folder:
         if self.child:
             self.child.let_go()
             self.child = None
-        if self.around.mark and known:
-            self.around.mark.end()
+        if self.starting and known:
+            self.starting = False
+            os.ftruncate(self.lock, 0)
+            if self.around.mark:
+                self.around.mark.end()
 
     @property
     def next(self) -> float | None:

@@ -22,6 +22,9 @@ supervise is run once for each service.
 
 svscan says on descriptor 2 what is wrong, and goes on.  When it is killed, supervise goes on,
 and so do the services; a new svscan finds their locks taken until those are gone.
+When both are killed, a new svscan goes on with the services, and starts none twice.  One that
+was being started at that moment is known by its working directory: it is found unless it has
+changed to another before the new svscan looks.
 
 Order:
     NAME/after holds names of services, in lines or separated by blanks; `#` begins a remark.  NAME
