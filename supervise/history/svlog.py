@@ -223,12 +223,17 @@ def wanted(request: Request, histories: list[History], complain: Complain) -> It
     while request.lines:
         tails = [(at, *tail(logs, window)) for at, logs in histories]
         kept: list[Entry] = []
+        counts = {at: 0 for at, _ in histories}  # of the chosen lines of each
         unknown = False  # the time of a line whose stamp is farther back
         for chunk in chunks(merged([(at, logs) for at, logs, _ in tails], complain)):
             unknown = unknown or any(moment == UNKNOWN for moment, _, _ in chunk)
-            kept += request.view.chosen(within(request, chunk))
+            chosen = request.view.chosen(within(request, chunk))
+            for _, at, _ in chosen:
+                counts[at] += 1
+            kept += chosen
             del kept[: -request.lines]
-        if all(everything for _, _, everything in tails) or (len(kept) == request.lines and not unknown):
+        # Of who has that many lines here, none that is farther back is among the last.
+        if all(everything or (counts[at] >= request.lines and not unknown) for at, _, everything in tails):
             return kept
         window = window * GROWTH + CHUNK
     return []

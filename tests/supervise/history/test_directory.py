@@ -286,3 +286,14 @@ def test_the_last_lines_are_found_behind_a_long_one(tmp_path: Path) -> None:
     ]
     for _, logs in histories:
         release(logs)
+
+
+@pytest.mark.parametrize("words", [["--until", at(10).decode()], ["-g", "odd"]])
+def test_the_last_lines_of_one_directory_do_not_hide_those_of_another(tmp_path: Path, words: list[str]) -> None:
+    put_current(tmp_path / "a", lines(1, what="odd"))
+    put_current(tmp_path / "b", lines(2, what="odd") + lines(*range(20, 20020)))
+    request = Request([b"svlog", b"-n", b"1", *(word.encode() for word in words)])
+    histories = [(n, logs_in(bytes(tmp_path / name), refuse)) for n, name in enumerate("ab")]
+    assert [line for _, _, line in wanted(request, histories, refuse)] == [at(2) + b" odd 2"]
+    for _, logs in histories:
+        release(logs)
