@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import resource
 
 ENOUGH = 65536  # descriptors; who must close all there may be takes long when that is a million
+RESERVE = 64  # descriptors that a process with many others keeps for what comes up
 
 
 class Room:
@@ -30,6 +32,16 @@ class Room:
     def leave(self) -> None:
         """In a child: have the limit that it would have without us."""
         self.set(self.given)
+
+    def is_short(self, fd: int) -> bool:
+        """Whether few descriptors are left; *fd* is any that is open, and new ones are the lowest that are free."""
+        try:
+            free = os.dup(fd)
+        except OSError:
+            return True
+        os.close(free)
+        most = self.wide[0]
+        return free >= most - min(RESERVE, most // 4)
 
     def set(self, limits: tuple[int, int]) -> None:
         """Put *limits* into force, if that changes anything."""

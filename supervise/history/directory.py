@@ -96,7 +96,9 @@ def old_logs(folder: bytes) -> dict[int, bytes]:
 
 
 def select(logs: list[Log], since: bytes, until: bytes) -> list[Log]:
-    """The stretches of *logs* that can have lines of the time from *since* on and before *until*.
+    """Those of *logs* that can have lines of the time from *since* on and before *until*.
+
+    Each is taken as a whole: when the clock is set back, stamps within a log go back too, and nothing tells where.
 
     Args:
         since: a label, or nothing for the beginning.
@@ -104,13 +106,9 @@ def select(logs: list[Log], since: bytes, until: bytes) -> list[Log]:
     """
     chosen = [log for log in logs if log.fd >= 0 or log.moment >= since]  # the time of a file is not that exact
     try:
-        while until and chosen and (chosen[-1].head() or chosen[-1].moment) >= until:
+        while until and chosen and chosen[-1].moment >= until and chosen[-1].head() >= until:
             chosen.pop()
-        if until and chosen and chosen[-1].head():
-            chosen[-1] = chosen[-1].between(chosen[-1].start, chosen[-1].find(until))
-        if since and chosen and chosen[0].head():
-            chosen[0] = chosen[0].between(chosen[0].find(since), chosen[0].end)
-    except (OSError, Temporary):  # who reads it will say so
+    except OSError:  # who reads it will say so
         pass
     return chosen
 

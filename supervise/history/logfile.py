@@ -23,7 +23,8 @@ PACKED = 1 << 10  # bytes at a time of what is compressed, which can be a thousa
 NEAR = 1 << 16  # bytes at a time where stamps are looked for
 FAR = 1 << 62  # the end of a file whose size does not matter
 GZIP, ZSTANDARD, SKIPPED = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\x2a\x4d\x18"  # how they begin
-ENDINGS = [mark + packed for packed in (b"", b".zst", b".gz") for mark in (b".s", b".u")]  # of the names of old logs
+PACKED_ENDINGS = (b".zst", b".gz")
+ENDINGS = [mark + packed for packed in (b"", *PACKED_ENDINGS) for mark in (b".s", b".u")]  # of the names of old logs
 
 
 class Log:
@@ -102,9 +103,11 @@ class Log:
         flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
         for ending in ENDINGS:
             try:
-                return os.open(self.folder + b"/" + self.label + ending, flags)
+                fd = os.open(self.folder + b"/" + self.label + ending, flags)
             except FileNotFoundError:
-                pass
+                continue
+            self.name = self.label + ending
+            return fd
         return os.open(self.path, flags)
 
     def plain(self) -> int:
@@ -114,10 +117,10 @@ class Log:
             OSError, Temporary: as `blocks` does.
         """
         fd = self.open()
-        unpacker = self.unpacker(fd)
-        if unpacker is None:
-            return fd
         try:
+            unpacker = self.unpacker(fd)
+            if unpacker is None:
+                return os.dup(fd)
             text = b"".join(self.unpacked(fd, unpacker))
         finally:
             os.close(fd)
@@ -126,8 +129,14 @@ class Log:
         return fd
 
     def unpacker(self, fd: int) -> Callable[[], Any] | None:
-        """What makes a decompressor for what *fd* holds; None if it is not compressed."""
+        """What makes a decompressor for what *fd* holds; None if it is not compressed.
+
+        Raises:
+            Temporary: it is said to be compressed, and too short for that.
+        """
         begin = os.pread(fd, len(ZSTANDARD), 0) if self.label else b""
+        if len(begin) < len(ZSTANDARD) and self.name.endswith(PACKED_ENDINGS):
+            raise Temporary(b"unable to read %s: compressed data is cut off" % self.path)
         if begin.startswith(GZIP):
             import zlib
 
@@ -183,27 +192,6 @@ class Log:
         """The last stamp, if there is one near the end of what is held open, else nothing."""
         size = os.fstat(self.fd).st_size
         return max((stamp for _, stamp in stamps(self.fd, max(0, size - NEAR), size)), default=b"")
-
-    def find(self, stamp: bytes) -> int:
-        """Where the first line begins that has this *stamp* or a later one, if stamps rise; without one, the end.
-
-        Raises:
-            OSError, Temporary: as `blocks` does.
-        """
-        fd = self.plain()
-        try:
-            low, high = self.start, min(self.end, os.fstat(fd).st_size)
-            end = high
-            while high - low > NEAR:
-                middle = (low + high) // 2
-                found = next(stamps(fd, middle, end), None)
-                if found and found[1] < stamp:
-                    low = found[0] + 1
-                else:
-                    high = middle
-            return next((offset for offset, there in stamps(fd, low, end) if there >= stamp), end)
-        finally:
-            os.close(fd)
 
     def back(self, lines: int) -> tuple[int, int]:
         """Go back over *lines* line ends: the offset behind the last of them, and how many were missing.

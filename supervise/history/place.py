@@ -6,6 +6,7 @@ import os
 
 from supervise.errors import Temporary
 from supervise.history.directory import CURRENT, old_logs
+from supervise.tree.servicedir import scanned
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
 
     from supervise.history.directory import Complain
 
-FOLDERS = (b"/service", b"/etc/service", b"/var/qmail/service")  # where svscan is usually started
 USUAL = b"log/main"  # the log directory of a service
 DEPTH = 3  # folders below a service's log in which others are looked for
 
@@ -82,30 +82,23 @@ class Place:
         self.name, self.folder = name, folder
 
 
-def folders() -> list[bytes]:
-    """The folders in which services are looked for."""
-    home, chosen = os.environb.get(b"QMAILHOME"), os.environb.get(b"SVDIR")
-    candidates = [home + b"/service"] if home else []
-    candidates += [chosen] if chosen else FOLDERS
-    return [folder for folder in candidates if folder == chosen or os.path.isdir(folder)]
-
-
 def all_services() -> list[bytes]:
-    """The services in the first of the folders that has any.
+    """The services in the folder that svscan watches.
 
     Raises:
-        Temporary: there are none, or a folder cannot be read.
+        Temporary: there are none, there is no such folder, or it cannot be read.
     """
-    candidates = folders()
-    for folder in candidates:
-        try:
-            names = sorted(name for name in os.listdir(folder) if not name.startswith(b"."))
-        except OSError as error:
-            raise Temporary(b"unable to read " + folder, error) from None
-        if found := [path for name in names if os.path.isdir(path := os.path.join(folder, name))]:
-            return found
-    where = b" in " + b", ".join(candidates) if candidates else b": name one, or set SVDIR"
-    raise Temporary(b"there are no services" + where)
+    folder = scanned()
+    if folder is None:
+        raise Temporary(b"no folder of services here: name one, or set SVDIR")
+    try:
+        names = sorted(name for name in os.listdir(folder) if not name.startswith(b"."))
+    except OSError as error:
+        raise Temporary(b"unable to read " + folder, error) from None
+    found = [path for name in names if os.path.isdir(path := os.path.join(folder, name))]
+    if not found:
+        raise Temporary(b"there are no services in " + folder)
+    return found
 
 
 def find(word: bytes) -> Place:
@@ -115,11 +108,9 @@ def find(word: bytes) -> Place:
         NoLogs: what it means has none.
         Temporary: it means nothing, several directories could be meant, or they cannot be looked at.
     """
-    words = (
-        [word]
-        if b"/" in word or word.startswith(b".")
-        else [word, *(os.path.join(folder, word) for folder in folders())]
-    )
+    words = [word]
+    if b"/" not in word and not word.startswith(b".") and (folder := scanned()):
+        words.append(os.path.join(folder, word))
     there = [each for each in words if os.path.isdir(each)]
     if not there:
         raise Temporary(b"there is no service or directory " + word)

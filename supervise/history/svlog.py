@@ -6,9 +6,10 @@ svlog prints what multilog has written to the log directories of services: old l
 Zstandard or not at all, and current. The lines of all services come in the order of their times.
 
 service is a service directory, whose log directory is log/main or the only one below log. Or it is the name of
-a service, which is looked for here, in $QMAILHOME/service, and in $SVDIR, or if that is not set in /service,
-/etc/service and /var/qmail/service. dir is a log directory. Without arguments svlog reads all services in the
-first of these folders that has any.
+a service, which is looked for here, and in the folder that svscan watches. dir is a log directory. Without
+arguments svlog reads all services in the folder that svscan watches. That folder is $SVDIR; if that is not set,
+$QMAILHOME/service; if that is not set either, the first of /service, /etc/service and /var/qmail/service that
+there is, as for svstat and svtop.
 
 In place of a line's stamp its local date and time are printed; when there are several services, the name of the
 line's service follows. A line without a stamp goes with the line before it. In a file that does not begin with
@@ -27,7 +28,11 @@ stamps it counts as written when the file was finished or last written to.
 
 when is a span before now, as 90s, 10m, 1h30m, 2d, 1w; or yesterday or today, which begin at midnight; or a time of
 today, as 21:03; or a date, as 2026-11-25, '2026-11-25 21:03', 2026-11-25T21:03:43.787492500+01:00, which is local
-unless it has a zone; or a TAI64N label. Whole logs and parts of logs that are too old or too new are not read.
+unless it has a zone; or a TAI64N label. Logs that were finished before --since are not read, nor those that
+begin and were last written to after --until; of the others every line is looked at.
+
+The lines of one log directory come in the order in which they were written, also when the clock was set back.
+A compressed log that is empty, cut off or damaged is named on descriptor 2; what can be read of it is printed.
 
 Options may stand behind arguments, and --since=when is the same as --since when. On a terminal, control
 characters in lines are shown as \\x1b; elsewhere lines are printed as they are. A line of more than a million
@@ -40,7 +45,7 @@ Exit status:
     100  wrong usage
 
 Environment:
-    QMAILHOME, SVDIR  where services are looked for
+    SVDIR, QMAILHOME  where services are looked for
     TZ                the time zone
 
 See also: multilog, tai64nlocal, svscan
@@ -218,12 +223,17 @@ def wanted(request: Request, histories: list[History], complain: Complain) -> It
     while request.lines:
         tails = [(at, *tail(logs, window)) for at, logs in histories]
         kept: list[Entry] = []
+        counts = {at: 0 for at, _ in histories}  # of the chosen lines of each
         unknown = False  # the time of a line whose stamp is farther back
         for chunk in chunks(merged([(at, logs) for at, logs, _ in tails], complain)):
             unknown = unknown or any(moment == UNKNOWN for moment, _, _ in chunk)
-            kept += request.view.chosen(within(request, chunk))
+            chosen = request.view.chosen(within(request, chunk))
+            for _, at, _ in chosen:
+                counts[at] += 1
+            kept += chosen
             del kept[: -request.lines]
-        if all(everything for _, _, everything in tails) or (len(kept) == request.lines and not unknown):
+        # Of who has that many lines here, none that is farther back is among the last.
+        if all(everything or (counts[at] >= request.lines and not unknown) for at, _, everything in tails):
             return kept
         window = window * GROWTH + CHUNK
     return []

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from supervise.history.directory import Entry
 
+LAST = 999_999_999  # nanosecond of a second
 SECOND = 17  # bytes of a label without its nanoseconds
 # What a terminal would obey, but for tabs and line ends: control characters, as text and as bytes that are no UTF-8.
 CONTROLS = {
@@ -111,7 +112,8 @@ class View:
             return None
         minutes = self.dates.offset // 60
         zone = "%s%02d:%02d" % ("-" if minutes < 0 else "+", *divmod(abs(minutes), 60))
-        return "%s.%09d%s" % (date.decode().replace(" ", "T"), int(stamp[SECOND:], 16), zone)
+        fraction = min(int(stamp[SECOND:], 16), LAST)  # a label has room for more, which nobody would read
+        return "%s.%09d%s" % (date.decode().replace(" ", "T"), fraction, zone)
 
 
 def text_of(entry: Entry) -> bytes:

@@ -41,6 +41,9 @@ missing.
 TERM ends multilog at the next line end; it reads nothing beyond that. ALRM makes an old
 log of every current that is not empty.
 
+When descriptor 0 cannot be read, or is closed, that is said on descriptor 2 and counts as the end
+of input.
+
 Exit status:
     0    end of input, or TERM
     111  a directory cannot be opened or is in use, or a file cannot be made; nothing was read
@@ -50,6 +53,7 @@ See also: tai64n, tai64nlocal, svlog, svscan
 
 from __future__ import annotations
 
+import os
 import select
 import signal
 
@@ -70,6 +74,7 @@ if TYPE_CHECKING:
 @command(b"multilog", b"action...")
 def main(argv: Argv) -> int:
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)  # nobody left to read descriptor 2 must not cost a line of the logs
+    have_input()
     logger = Logger(Script(argv[1:]))
     signals = Signals(signal.SIGTERM, signal.SIGALRM)
     inbox = Inbox(logger)
@@ -77,6 +82,14 @@ def main(argv: Argv) -> int:
         inbox.take(text, label())
     inbox.finish()
     return 0
+
+
+def have_input() -> None:
+    """Keep what we open from becoming our input: a descriptor 0 that is closed stays one that cannot be read."""
+    try:
+        os.fstat(0)
+    except OSError:
+        os.open(os.devnull, os.O_WRONLY)  # it becomes descriptor 0, the lowest that is free
 
 
 def arriving(signals: Signals, inbox: Inbox, logger: Logger) -> Iterator[bytes]:

@@ -45,6 +45,8 @@ class Row:
             self.seconds = max(0, now // SECOND - seen.status.since // SECOND)
             if seen.state:
                 self.restarts = max(0, seen.state.number(b"starts") - 1)
+            if seen.state and seen.state.next is not None:
+                self.state = f"down, start in {max(0, -((now - seen.state.next) // SECOND))}s"
             if seen.waiting_for:
                 text = b" ".join([b"waiting for", *seen.waiting_for])
         self.text = harmless(text)

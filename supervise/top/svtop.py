@@ -9,7 +9,8 @@ $QMAILHOME/service; if that is not set either, the first of /service, /etc/servi
 
     NAME            a log has a row of its own, NAME/log, only when it is not up as it should be
     STATE           up, down, waiting, ending, finishing, as svstat has it, and what differs from
-                    the usual; unsupervised: no supervise is there; unknown: it cannot be read
+                    the usual; `start in 5s`: it dies too often and is started less often;
+                    unsupervised: no supervise is there; unknown: it cannot be read
     FOR             how long it has been up or down
     RESTARTS        how often it has been started besides the first time
     CPU%            processor time of ./run and all processes below it, in percent of one processor,

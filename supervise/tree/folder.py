@@ -17,16 +17,16 @@ import select
 import signal
 import stat
 
-from supervise import stamp
 from supervise.command import say
 from supervise.errors import TEMPORARY, Temporary, reason
-from supervise.files import lock, overwrite, publish, slurp
+from supervise.files import lock, slurp
 from supervise.program import Held, execute, launch
 from supervise.tree import servicedir, settings, state
+from supervise.tree.announcement import Announcement, describe
+from supervise.tree.mark import begin_in, left_in_lock
 from supervise.tree.processtree import tree_of
 from supervise.tree.readiness import is_said, new_file
 from supervise.tree.servicedir import DOWN, UP
-from supervise.tree.state import FINISHING
 from supervise.tree.world import NO_PROCESS, NO_PROGRAM
 
 TYPE_CHECKING = False
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
     from supervise.tree.surroundings import Surroundings
 
 NEEDS_ROOM = (errno.EAGAIN, errno.ENOMEM)
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 MOST = 64  # command bytes taken at a time
 
 COMMANDS, NOTIFIED, ENDED, TREE = range(4)  # what a folder tells: see Folder
@@ -80,6 +79,9 @@ class Folder:
         self.foreign: int | None = None  # a descriptor of ./run or ./finish that is no child of ours
         self.identity: bytes | None = None  # of that process
         self.tree: ControlGroup | Orphans | None = None
+        self.announcement = Announcement(name)
+        self.lock = -1
+        self.starting = True  # ./run may be there and not announced, and the lock say so
         self.control: int | None = None
         self.held: list[int] = []  # descriptors that are ours as long as we watch
         try:
@@ -111,7 +113,8 @@ class Folder:
         except OSError:
             pass  # it is there, or taking the lock says what is wrong
         try:
-            self.held.append(lock(servicedir.LOCK, wait=False))
+            self.lock = lock(servicedir.LOCK, wait=False)
+            self.held.append(self.lock)
         except OSError as error:
             raise Temporary(b"unable to acquire %s/%s" % (self.name, servicedir.LOCK), error) from None
         # Open for writing too, so that it never comes to its end.
@@ -150,9 +153,10 @@ class Folder:
         """What a supervise that was killed has left; its processes are ours from now on.
 
         Args:
-            orphan: the ./run that it had started and not announced.
+            orphan: the ./run that it had started and not announced, if svscan knows it.
         """
         try:
+            orphan = orphan or left_in_lock()
             found = state.left(slurp(servicedir.STATUS) or b"", slurp(servicedir.STATE) or b"")
         except OSError:
             found = None
@@ -168,6 +172,9 @@ class Folder:
                 self.hear_service()
         if self.settings().kill_tree:
             self.plant(found.lines.get(b"tree", b""))
+        if self.tree:
+            self.tree.recall(found.lines.get(b"orphans", b""))
+            self.hold_tree(pid)
         return found
 
     def adopt(self, pid: int, identity: bytes | None) -> None:
@@ -223,6 +230,11 @@ class Folder:
         if mark is None or settings.kill_tree:
             return 0
         fd = settings.notification_fd
+        try:
+            begin_in(self.lock)
+        except OSError:
+            return 0
+        self.starting = True
         mark.begin(self.key)
         try:
             with self.around.room:
@@ -273,7 +285,12 @@ class Folder:
         place = os.fstat(self.place)
         self.tree = tree_of(b"%s.%x.%d" % (self.name, place.st_dev, place.st_ino), folder, self.around.alone)
         if self.tree and self.tree.events is not None:
-            self.loop.hear(self.tree.events, lambda: self.tell(TREE), select.EPOLLPRI)
+            self.loop.hear(self.tree.events, lambda: self.tell(TREE), self.tree.urgent)
+
+    def hold_tree(self, pid: int) -> None:
+        """Know what is below *pid* if that is a ./run which is no child of ours, for we do not inherit it."""
+        if self.tree and self.foreign is not None:
+            self.tree.adopt(pid)
 
     def unread(self) -> bool:
         if 0 not in self.fds:
@@ -283,6 +300,7 @@ class Folder:
         return any(events & select.POLLIN for _, events in poll.poll(0))  # not only POLLHUP
 
     def kill(self, pid: int, number: int) -> None:
+        self.hold_tree(pid)  # it may not live to be asked again
         try:
             if self.foreign is None:
                 os.kill(pid, number)
@@ -295,60 +313,33 @@ class Folder:
         return self.tree.send(number) if self.tree else False
 
     def announce(self, service: Service) -> None:
-        known = self.write(servicedir.STATE, servicedir.STATE_DRAFT, self.describe(service))
-        self.write(servicedir.STATUS, servicedir.DRAFT, bytes(service.status))
+        self.look(service)
+        known = self.announcement.make(describe(self, service), bytes(service.status))
         if self.child:
             self.child.let_go()
             self.child = None
-        if self.around.mark and known:
-            self.around.mark.end()
+        if self.starting and known:
+            self.starting = False
+            os.ftruncate(self.lock, 0)
+            if self.around.mark:
+                self.around.mark.end()
 
-    def write(self, name: bytes, draft: bytes, content: bytes) -> bool:
-        """Make *content* the file *name*, on a full disk in the room that it has already; whether it could be done."""
-        try:
-            publish(name, draft, content)
-        except OSError as error:
-            if error.errno in NO_ROOM and overwrite(name, content):
-                return True
-            if error.filename2:
-                what = b"rename %s/%s to %s" % (self.name, draft, os.path.basename(name))
-            else:
-                what = b"%s %s/%s" % (b"open" if error.filename else b"write", self.name, draft)
-            say(b"supervise: warning: unable to %s: %s" % (what, reason(error)))
-            return False
-        return True
+    @property
+    def next(self) -> float | None:
+        """When there is something to announce again, or to look for, on the clock that never goes back."""
+        moments = (self.announcement.again, self.tree.next if self.tree else None)
+        return min((moment for moment in moments if moment is not None), default=None)
 
-    def describe(self, service: Service) -> bytes:
-        """The content of `supervise/state`."""
-        status = service.status
-        lines = {
-            b"state": service.phase,
-            b"pid": b"%d" % status.pid,
-            b"since": stamp.label(status.since),
-            b"want": state.WANTED[status.want],
-            b"starts": b"%d" % service.starts,
-        }
-        if service.phase == FINISHING:
-            lines[b"finish"] = b"%d" % service.finisher
-        if self.identity:
-            lines[b"process"] = self.identity
-        if status.paused:
-            lines[b"paused"] = b"yes"
-        if service.leaving:
-            lines[b"leaving"] = service.leaving
-        if status.pid and self.notification_fd is not None:
-            lines[b"notification"] = b"%d" % self.notification_fd
-        if service.ready is not None:
-            lines[b"ready"] = stamp.label(service.ready)
-        if service.ended is not None:
-            lines[b"ended"] = b"%d %d" % service.ended
-        if service.next_start is not None:
-            lines[b"next"] = stamp.label(service.next_start)
-        if self.tree and self.tree.folder:
-            lines[b"tree"] = self.tree.folder
-        if not service.left and self.around.watcher:
-            lines[b"watched"] = self.around.watcher
-        return bytes(state.State(lines))
+    def tick(self, service: Service, now: float) -> None:
+        """Announce what could not be announced before, and what has been found in the tree."""
+        again = self.announcement.again
+        if (again is not None and again <= now) or self.look(service):
+            self.announce(service)
+
+    def look(self, service: Service) -> bool:
+        """Look for processes of the tree that the next supervise must know; whether there is any change."""
+        self.hold_tree(service.status.pid)
+        return self.tree is not None and self.tree.look((service.status.pid, service.finisher))
 
     # -- readiness -----------------------------------------------------------------------------
     def hear_service(self) -> None:

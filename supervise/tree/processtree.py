@@ -4,15 +4,20 @@ Where the machine lets us make control groups (version 2), the service gets one 
 process of it can leave.  Elsewhere supervise becomes the one who inherits orphans (a subreaper, see
 prctl(2)): whatever ./run leaves behind has supervise as its parent from the moment ./run ends.  Then
 supervise must watch no other service, whose orphans these could be as well.
+
+When such a supervise is killed, somebody else inherits all of them.  So it has written down its orphans, as it last
+saw them, and the next one holds on to these, to what is below ./run, and to what is below those, one by one.
 """
 
 from __future__ import annotations
 
 import errno
 import os
+import select
 import signal
+import time
 
-from supervise.tree.state import process_file
+from supervise.tree.state import identity, process_file, this_boot
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,6 +26,8 @@ if TYPE_CHECKING:
 PR_SET_CHILD_SUBREAPER = 36
 PROCESSES = b"/cgroup.procs"
 KILL = b"/cgroup.kill"
+LOOK = 5.0  # seconds from one look for orphans to the next
+MOST = 500  # orphans that are known one by one
 PASSES = 100  # at processes that start others while we stop them
 
 
@@ -35,18 +42,35 @@ class ControlGroup:
         folder: its folder; there is one.
     """
 
+    next: float | None = None  # its processes need not be looked for
+    urgent = select.EPOLLPRI
+
     def __init__(self, folder: bytes) -> None:
         self.folder = folder
         self.events: int | None = os.open(folder + b"/cgroup.events", os.O_RDONLY | os.O_CLOEXEC)
 
     def hear(self) -> None:
-        """Read what `events`, which polls as urgent, has to tell: the first process has come, or the last one gone."""
+        """Read what `events`, has to tell: the first process has come, or the last one gone."""
         assert self.events is not None
         os.pread(self.events, 4096, 0)
 
     def enter(self) -> None:
         """Become a member, with all that we will start; for a child on its way to exec."""
         write(self.folder + PROCESSES, b"0")
+
+    def recall(self, words: bytes) -> None:
+        """Nothing to do: the group knows its members."""
+
+    def adopt(self, pid: int) -> None:
+        """Nothing to do."""
+
+    def look(self, ours: tuple[int, ...]) -> bool:
+        """Nothing to do."""
+        return False
+
+    def describe(self) -> bytes:
+        """Nothing that the next supervise must know."""
+        return b""
 
     def send(self, number: int) -> bool:
         """Send a signal to the processes in it and in the groups below it; whether there are any."""
@@ -79,19 +103,69 @@ class ControlGroup:
 
 
 class Orphans:
-    """Ourselves as the one who inherits what the service leaves behind."""
+    """Ourselves as the one who inherits what the service leaves behind.
+
+    `next` is when to look again for what has been inherited, on the clock that never goes back.
+    """
 
     folder = b""
-    events: int | None = None  # the end of a child tells
+    urgent = select.EPOLLIN
+
+    def __init__(self) -> None:
+        self.next: float | None = 0.0
+        self.left: list[tuple[int, bytes]] = []  # as last written down: process and identity
+        self.ends = select.epoll()
+        self.events: int | None = self.ends.fileno()
+        self.others: dict[int, int] = {}  # a descriptor (pidfd) of each process that somebody else inherits, by number
 
     def hear(self) -> None:
-        """Nothing to do."""
+        """Some of the others have ended."""
+        ended = {fd for fd, _ in self.ends.poll(0)}
+        for pid, fd in list(self.others.items()):
+            if fd in ended:
+                self.ends.unregister(fd)
+                os.close(fd)
+                del self.others[pid]
 
     def enter(self) -> None:
         """Nothing to do: a child of ours is one already."""
 
+    def hold(self, pids: list[int]) -> None:
+        """Hold on to processes that are not below us."""
+        for pid in pids:
+            if pid not in self.others and len(self.others) < MOST:
+                try:
+                    self.others[pid] = os.pidfd_open(pid)
+                    self.ends.register(self.others[pid], select.EPOLLIN)
+                except OSError:  # it has ended
+                    pass
+
+    def recall(self, words: bytes) -> None:
+        """Hold on to those whom the supervise before us has left, as `describe` has them."""
+        self.hold([pid for pid, process in parse(words) if identity(pid) == process])
+
+    def adopt(self, pid: int) -> None:
+        """Hold on to what is below *pid*, a ./run that is no child of ours."""
+        self.hold(below([pid]))
+
+    def look(self, ours: tuple[int, ...]) -> bool:
+        """Look for what has been inherited; whether that is not what it was.
+
+        Args:
+            ours: the children that are no orphans.
+        """
+        self.next = time.monotonic() + LOOK
+        pids = [*(pid for pid in children(os.getpid()) if pid not in ours), *self.others]
+        found = [(pid, process) for pid in sorted(pids)[:MOST] if (process := identity(pid))]
+        changed, self.left = found != self.left, found
+        return changed
+
+    def describe(self) -> bytes:
+        """The processes that the next supervise must know, for `supervise/state`."""
+        return b" ".join([b"%d %s" % (pid, process.rpartition(b" ")[2]) for pid, process in self.left])
+
     def send(self, number: int) -> bool:
-        """Send a signal to the processes below us; whether there are any."""
+        """Send a signal to the processes below us and to the others; whether there are any."""
         found = self.members()
         if number == signal.SIGKILL:
             kill_all(self.members)
@@ -100,16 +174,16 @@ class Orphans:
         return bool(found)
 
     def members(self) -> list[int]:
-        """The processes below us."""
-        found: list[int] = []
-        unseen = [os.getpid()]
-        while unseen:
-            unseen = [pid for each in unseen for pid in children(each)]
-            found += unseen
-        return found
+        """The processes below us, the others, and those below them."""
+        self.hear()
+        self.hold(below(list(self.others)))
+        return [*below([os.getpid()]), *self.others]
 
     def remove(self) -> None:
-        """Nothing to do."""
+        """Hold on to nobody."""
+        for fd in self.others.values():
+            os.close(fd)
+        self.ends.close()
 
 
 def tree_of(name: bytes, folder: bytes, alone: bool) -> ControlGroup | Orphans | None:
@@ -165,6 +239,26 @@ def inherit_orphans() -> bool:
     import ctypes  # 8 ms and a megabyte that only this service needs
 
     return bool(ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0)
+
+
+def parse(words: bytes) -> list[tuple[int, bytes]]:
+    """Process and identity of those that `describe` has told."""
+    numbers = words.split()
+    boot = this_boot() or b""
+    return [
+        (int(pid), b"%s %s" % (boot, start))
+        for pid, start in zip(numbers[::2], numbers[1::2], strict=False)
+        if pid.isdigit() and len(pid) < 10
+    ]
+
+
+def below(pids: list[int]) -> list[int]:
+    """The processes below *pids*."""
+    found: list[int] = []
+    while pids:
+        pids = [pid for each in pids for pid in children(each)]
+        found += pids
+    return found
 
 
 def children(pid: int) -> list[int]:

@@ -17,7 +17,7 @@ from supervise.tree.service import RELEASED
 from supervise.tree.state import State
 from supervise.tree.supervised import Service, Supervised
 from supervise.tree.supervisor import Supervisor
-from supervise.tree.watch import CROWDED, ESSENTIAL, READY, UNREADY
+from supervise.tree.watch import CROWDED, ESSENTIAL, FULL, READY, UNREADY
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Tree:
         self.next_key = 1
         self.looks = 0
         self.supervisors: dict[int, Supervisor] = {}  # by pid
-        self.shared: Supervisor | None = None  # that of all services that do not need one of their own
+        self.shared: Supervisor | None = None  # that of services that do not need one of their own
         self.lost: list[Supervised] = []  # those whose supervise was killed, until the next look
         self.heard = False  # there has been news, which may release somebody
         self.closing = False  # nothing is started any more
@@ -241,19 +241,22 @@ class Tree:
             part = self.parts.get(key)
             if part is None:
                 continue
-            part.orphan = None  # it is known, or was none
+            if what != FULL:
+                part.orphan = None  # it is known, or was none
             if what in (READY, UNREADY):
                 part.ready = what == READY
                 continue
             waiting = part.waiting
             part.gone()
-            if supervisor is not self.shared:
+            if what == FULL and self.shared is supervisor:
+                self.shared = None
+            if supervisor is not self.shared and not self.has_services(supervisor):
                 self.dismiss(supervisor)
             if what == ESSENTIAL:
                 self.essential = code
                 say(b"svscan: %s, which is essential, has ended with %d" % (part.path, code))
-            if what == CROWDED:
-                part.alone = True
+            if what in (CROWDED, FULL):
+                part.alone = what == CROWDED
                 if self.closing:
                     self.lost.append(part)
                 else:
@@ -281,6 +284,10 @@ class Tree:
         if key in self.parts:
             known = {*self.supervisors, *(pid for part in self.parts.values() for pid in processes(part))}
             self.parts[key].orphan = orphan(since, known, directory(self.parts[key]))
+
+    def has_services(self, supervisor: Supervisor) -> bool:
+        """Whether *supervisor* has a service."""
+        return any(part.supervisor is supervisor for part in self.parts.values())
 
     def dismiss(self, supervisor: Supervisor) -> None:
         """Have no more to do with a supervisor: it is dead, or has nothing to do any more, and will end."""

@@ -45,7 +45,6 @@ if TYPE_CHECKING:
     from supervise.tree.state import State
     from supervise.tree.world import World
 
-
 PAUSE = 1.0  # seconds from one start to the next
 SECOND = 1_000_000_000  # nanoseconds
 LONG_PAUSE = 60.0  # seconds after the machine had no process left for us; the longest wait after many deaths
@@ -142,7 +141,7 @@ class Service:
         want = self.status.want
         before = found.status
         self.status = Status(before.since, before.pid, before.paused, want)
-        self.starts, self.ended = found.number(b"starts"), found.ended
+        self.starts, self.short_lives, self.ended = found.number(b"starts"), found.number(b"short"), found.ended
         self.leaving = found.lines.get(b"leaving", b"")
         self.code = code_of(self.ended or UNSEEN) if self.leaving == ESSENTIAL else 0
         self.again = want == UP
@@ -161,6 +160,8 @@ class Service:
             self.finish(found.number(b"finish"), now)
         elif found.word == FINISHING:
             self.rest(now, since)
+        elif want == UP and found.next is not None and found.next > since:
+            self.put_off(min((found.next - since) / SECOND, LONG_PAUSE), now, since)
         elif want == UP or self.leaving:
             self.start(now, since)
         self.world.announce(self)

@@ -4,7 +4,8 @@
     NAME/down                when it is there, the service is not started by itself
     NAME/log/                a service directory of its own: what reads the output of ./run
     NAME/supervise/          made by supervise, mode 0700
-        lock                 locked by the supervise that watches NAME, as long as it lives
+        lock                 locked by the supervise that watches NAME, as long as it lives; empty,
+                             but for the moment in which ./run is started: see `mark`
         ok                   FIFO that supervise holds open for reading: who can open it for
                              writing knows that a supervise is there
         control              FIFO of commands, one byte each; the table is in `service`

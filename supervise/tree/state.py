@@ -18,8 +18,10 @@ Lines of a word, a blank and a value; who reads it skips what it does not know.
     ready LABEL      when it said so
     ended CODE SIG   how ./run ended the last time: its exit code and 0, or 256 and the signal; `-1 0`
                      when nobody has seen it
+    short N          how many lives in a row were shorter than a minute, up to the last end
     next LABEL       when it will be started again, if that is more than a second away
     tree FOLDER      the control group that its processes are in
+    orphans N T ...  without one, those of its processes that have lost their parent, as far as known: number and start
     watched BOOT T   as `process`, of the parent of the supervise that watches the service; missing
                      when that has left it, and there is nothing to go on with
 
@@ -39,7 +41,7 @@ KILLED = 256  # the exit code of what a signal has ended
 UNSEEN = (-1, 0)  # the end of what was no child of ours
 LEAVING, AT_LAST = b"yes", b"last"  # and settings.ESSENTIAL
 WANTED = {UP: b"up", DOWN: b"down", ONCE: b"once"}
-KEPT = (b"want", b"ended", b"leaving", b"watched")  # of a state, when the service has been started since
+KEPT = (b"want", b"ended", b"leaving", b"short", b"watched")  # of a state, when the service has been started since
 LARGEST = 1 << 31  # above every number of a process
 LAST = 1 << 63  # nanoseconds since 1970; no moment is so late
 

@@ -17,6 +17,9 @@ When supervise is killed, ./run goes on.  The next supervise goes on with it, an
 start a second one beside it: dir/supervise/state tells it which process that is.  How such
 a ./run ends, it cannot know; ./finish is told -1.
 
+When the disk is full, or the files cannot be written for another reason, that is said on
+descriptor 2 and tried again every second until it can be done.
+
 More files that dir may hold; without them, all is as above.  They are read when they are
 needed, so a change holds from the next time on.  What makes no sense is named on descriptor 2.
 
@@ -30,11 +33,15 @@ needed, so a change holds from the next time on.  What makes no sense is named o
                       so do services that are to start `after` this one (see svscan).
     max-death-tally   a number N.  After N ends in a row, each within a minute of its start, the next
                       start is put off for 2 seconds, then 4, 8, and so on up to 60.  `svc -u` starts
-                      it at once.  0: never (0)
+                      it at once.  The next supervise goes on counting.  0: never (0)
     kill-tree         when it is there: what ./run leaves behind gets TERM, and KILL five seconds, or
                       timeout-kill, later; only when nothing is left the service is down, or started
                       again.  Processes are found by a control group where we may make one (cgroup
-                      version 2), else by their having lost their parent.
+                      version 2), else by their having lost their parent.  Then a supervise that was
+                      killed has left a list of those, at most five seconds old and 500 long, and the
+                      next one holds on to them and to what is below ./run.  What has lost its parent
+                      in these five seconds, or is started by ./run afterwards and leaves it before
+                      svc speaks to the service or five seconds are over, is not found.
     essential         when it is there, and ./run ends while it is not wanted down: supervise ends
                       with the exit code of ./run, or 128 and the signal; svscan then ends too
     after             see svscan

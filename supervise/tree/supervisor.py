@@ -1,4 +1,4 @@
-"""The process that is the supervise of all services of a svscan.
+"""The process that is the supervise of all services of a svscan, or of as many as it has descriptors for.
 
 A process of its own for each service would cost more than a megabyte each.  One process for all of them costs a few
 kilobytes for each, and nothing that anybody sees depends on it: each service has its folder `supervise` with the same
@@ -23,7 +23,7 @@ from supervise.program import spawn
 from supervise.title import set_title
 from supervise.tree.mark import Mark
 from supervise.tree.processtree import Crowded
-from supervise.tree.watch import CROWDED, LEFT, Watch
+from supervise.tree.watch import CROWDED, FULL, LEFT, Watch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ class Supervisor:
     """
 
     def __init__(self, room: Room, alone: bool) -> None:
+        self.alone = alone
         self.channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.mark = Mark()
         with theirs:
@@ -167,6 +168,11 @@ class Served:
         if len(fds) != len(wanted):
             say(b"supervise: warning: %s: no room for its descriptors" % path)
             self.watch.news.append((key, LEFT, TEMPORARY))
+            return
+        if self.watch.full:
+            for have in fds:
+                os.close(have)
+            self.watch.news.append((key, FULL, 0))
             return
         for have in fds:
             os.set_inheritable(have, False)

@@ -33,7 +33,7 @@ has six seconds to come back, which is what svscan needs at most.  Once it is go
 a service can still be found down.
 
 Exit status:
-    100  wrong usage; nothing has been done
+    100  wrong usage, -w without a dir too; nothing has been done
     99   the services have not got there in time; each that has not is named on descriptor 2
          with the state that it is in
     111  the current folder cannot be opened; or, with -w, a service cannot get there, for its
@@ -51,7 +51,7 @@ import signal
 from supervise.command import Argv, command, say
 from supervise.errors import PERMANENT, Temporary, Usage
 from supervise.fd import write_all
-from supervise.options import options
+from supervise.options import is_option, options
 from supervise.tree.servicedir import CONTROL, NOT_RUNNING, open_writer
 
 TYPE_CHECKING = False
@@ -59,6 +59,10 @@ if TYPE_CHECKING:
     from supervise.tree.waiting import Waiting
 
 OPTIONS = b"svc options: u up, d down, o once, x exit, p pause, c continue, h hup, a alarm, i interrupt, t term, k kill"
+WAITING = (
+    b"svc waiting: "
+    b"wu up, wU up and ready, wd down, wD down for good, wr up again, wR up again and ready, T milliseconds"
+)
 STATES = b"uUdDrR"  # to wait for
 
 
@@ -66,9 +70,11 @@ STATES = b"uUdDrR"  # to wait for
 def main(argv: Argv) -> int:
     try:
         found, folders = options(argv, b"udopchaitkxw:T:")
-        state, limit = waiting_for(found)
+        state, limit = waiting_for(found, folders)
     except Usage:
         say(OPTIONS)
+        if any(is_option(word) and {*b"wT"} & {*word} for word in argv):
+            say(WAITING)
         return PERMANENT
     commands = b"".join(letter for letter in dict(found) if letter not in b"wT")
     services = watch(folders, state) if state else None
@@ -77,11 +83,11 @@ def main(argv: Argv) -> int:
     return services.wait(limit) if services else 0
 
 
-def waiting_for(found: list[tuple[bytes, bytes]]) -> tuple[bytes, float | None]:
+def waiting_for(found: list[tuple[bytes, bytes]], folders: list[bytes]) -> tuple[bytes, float | None]:
     """The state to wait for, if any, and the limit in seconds, if any.
 
     Raises:
-        Usage: a value makes no sense; which one has been said.
+        Usage: a value makes no sense, which has been said; or there is nothing to wait for.
     """
     values = dict(found)
     state, limit = values.get(b"w", b""), values.get(b"T", b"0")
@@ -90,6 +96,8 @@ def waiting_for(found: list[tuple[bytes, bytes]]) -> tuple[bytes, float | None]:
         raise Usage
     if not limit.isdigit() or len(limit) > 9:
         say(b"svc: illegal number of milliseconds -- " + limit)
+        raise Usage
+    if state and not folders:
         raise Usage
     return state, int(limit) / 1000 or None
 

@@ -16,11 +16,15 @@ most once a second.  To take a service away, remove it from dir (NAME is usually
 stop it with `svc -dx`, its log too.
 
 supervise is looked for in PATH.  When that is ours, one process is the supervise of all services;
-`ps` shows it with their names.  When it is killed, the services go on, and the next one takes
-them over.  Any other supervise is run once for each service.
+`ps` shows it with their names.  When it has no descriptors left for more, it gets another one
+beside it.  When it is killed, the services go on, and the next one takes them over.  Any other
+supervise is run once for each service.
 
 svscan says on descriptor 2 what is wrong, and goes on.  When it is killed, supervise goes on,
 and so do the services; a new svscan finds their locks taken until those are gone.
+When both are killed, a new svscan goes on with the services, and starts none twice.  One that
+was being started at that moment is known by its working directory: it is found unless it has
+changed to another before the new svscan looks.
 
 Order:
     NAME/after holds names of services, in lines or separated by blanks; `#` begins a remark.  NAME

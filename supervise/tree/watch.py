@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from supervise.tree.mark import Mark, Orphan
 
 
-READY, UNREADY, LEFT, ESSENTIAL, CROWDED = range(5)  # news
+READY, UNREADY, LEFT, ESSENTIAL, CROWDED, FULL = range(6)  # news
 
 
 class Watch:
@@ -38,7 +38,8 @@ class Watch:
 
     `news` has the key of a service, what has happened to it, and an exit code: READY, UNREADY; LEFT, it is
     watched no longer, and a supervise of its own would have ended with that code; ESSENTIAL, the same, and all
-    other services are to go too; CROWDED, it is watched no longer, and needs a supervise of its own.
+    other services are to go too; CROWDED, it is watched no longer, and needs a supervise of its own; FULL, it has not
+    been taken, for there is no room for another one.
     """
 
     def __init__(self, room: Room, alone: bool, mark: Mark | None = None) -> None:
@@ -68,13 +69,18 @@ class Watch:
         """
         self.watched[key] = Watched(Folder(path, name, self.around, key, fds), waiting, orphan)
 
+    @property
+    def full(self) -> bool:
+        """Whether there is no room for another service; there is always some for the first."""
+        return bool(self.watched) and self.around.room.is_short(self.signals.fileno())
+
     def turn(self) -> None:
         """Wait until something happens, and do what there is to do."""
         due = [moment for each in self.watched.values() if (moment := each.next) is not None]
         self.loop.wait(min(due) - time.monotonic() if due else None)
         now = time.monotonic()
         for key, each in list(self.watched.items()):
-            if each.service.next is not None and each.service.next <= now:
+            if not each.service.left and each.next is not None and each.next <= now:
                 each.guard(each.tick)
             if each.ready != each.is_ready:
                 each.ready = each.is_ready
@@ -125,7 +131,10 @@ class Watched:
     @property
     def next(self) -> float | None:
         """When there is something to do, on the clock that never goes back; None: only when something has happened."""
-        return 0.0 if self.service.left else self.service.next
+        if self.service.left:
+            return 0.0
+        moments = (self.service.next, self.folder.next)
+        return min((moment for moment in moments if moment is not None), default=None)
 
     @property
     def is_ready(self) -> bool:
@@ -198,6 +207,7 @@ class Watched:
     def tick(self) -> None:
         """Do what it is time for."""
         self.service.tick(*moment())
+        self.folder.tick(self.service, time.monotonic())
 
 
 def moment() -> tuple[float, int]:

@@ -18,7 +18,6 @@ from logfiles import EPOCH, SECOND, at, lines, put, put_current, put_old
 
 from supervise.history.directory import LONGEST, UNKNOWN, entries_of, logs_in, release, select, tail
 from supervise.history.svlog import Request, merged, wanted
-from supervise.stamp import label
 
 
 def refuse(line: bytes) -> None:
@@ -114,7 +113,7 @@ def test_an_old_log_that_has_been_compressed_since_is_read_and_one_that_was_remo
     first.unlink()
     second.unlink()
     put_old(tmp_path, 4, lines(2, 3), ".s.gz")
-    assert [line for _, _, line in entries_of(logs, 0, refuse)] == lines(3, 5).splitlines()
+    assert [line for _, _, line in entries_of(logs, 0, refuse)] == lines(2, 3, 5).splitlines()
     assert [line for _, _, line in entries_of(all_logs, 0, refuse)] == lines(2, 3, 5).splitlines()
     release(logs + all_logs)
 
@@ -289,14 +288,12 @@ def test_the_last_lines_are_found_behind_a_long_one(tmp_path: Path) -> None:
         release(logs)
 
 
-def test_a_moment_within_a_large_file_is_found(tmp_path: Path) -> None:
-    seconds = range(0, 40000, 2)
-    put_current(tmp_path, b"".join(lines(second) + b"more\n" * (second % 3) for second in seconds))
-    (log,) = logs_in(bytes(tmp_path), refuse)
-    text = (tmp_path / "current").read_bytes()
-    for second in (0, 1, 2, 777, 20000, 39997, 39998):
-        begin = log.find(at(second))
-        assert text[begin:].startswith(at(second + second % 2))
-    assert log.find(at(39999)) == log.end == len(text)
-    assert log.find(label(0)) == 0
-    release([log])
+@pytest.mark.parametrize("words", [["--until", at(10).decode()], ["-g", "odd"]])
+def test_the_last_lines_of_one_directory_do_not_hide_those_of_another(tmp_path: Path, words: list[str]) -> None:
+    put_current(tmp_path / "a", lines(1, what="odd"))
+    put_current(tmp_path / "b", lines(2, what="odd") + lines(*range(20, 20020)))
+    request = Request([b"svlog", b"-n", b"1", *(word.encode() for word in words)])
+    histories = [(n, logs_in(bytes(tmp_path / name), refuse)) for n, name in enumerate("ab")]
+    assert [line for _, _, line in wanted(request, histories, refuse)] == [at(2) + b" odd 2"]
+    for _, logs in histories:
+        release(logs)

@@ -89,18 +89,31 @@ def test_what_there_is_not_is_said_and_the_rest_is_read() -> None:
     assert (done.code, done.out) == (111, lines(1))
 
 
-def test_a_bare_name_is_looked_for_here_then_in_the_home_then_where_svscan_runs() -> None:
+def test_a_bare_name_is_looked_for_here_and_then_where_svscan_runs() -> None:
     put_current(service("web", folder="home/service"), lines(1))
     put_current(service("web", folder="watched"), lines(2))
-    put_current(service("other", folder="watched"), lines(3))
-    home, watched = {"QMAILHOME": "home"}, {"SVDIR": "watched"}
+    home, watched = {"QMAILHOME": "home", "SVDIR": ""}, {"SVDIR": "watched"}
     assert svlog("-r", "web", env=watched) == lines(2)
-    assert svlog("-r", "web", env=home | watched) == lines(1)
-    assert svlog("-r", "other", env=home | watched) == lines(3)
+    assert svlog("-r", "web", env=home) == lines(1)
+    assert svlog("-r", "web", env=home | watched) == lines(2)
     Path("web").mkdir()
     assert svlog("-r", "web", env=watched) == lines(2)
     put_current(Path("web"), lines(4))
     assert svlog("-r", "web", env=watched) == lines(4)
+
+
+def test_all_services_are_those_that_svstat_shows() -> None:
+    for second, folder in enumerate(("home/service", "watched", "watched")):
+        put_current(service(f"web{second}", folder=folder), lines(second))
+    for env in ({"SVDIR": "watched", "QMAILHOME": "home"}, {"SVDIR": "", "QMAILHOME": "home"}, {"SVDIR": "watched"}):
+        shown = {json.loads(line)["service"] for line in svlog("--json", env=env).splitlines()}
+        assert shown == {
+            each["name"]
+            for each in json.loads(run("svstat", "--json", env=env).out)
+            if not each["name"].endswith("/log")
+        }
+    line = b"svlog: warning: no folder of services here: name one, or set SVDIR\n"
+    assert svlog(code=111, err=line, env={"SVDIR": "", "QMAILHOME": "nowhere"}) == b""
 
 
 def test_without_arguments_all_services_that_have_logs_are_read() -> None:
@@ -111,7 +124,7 @@ def test_without_arguments_all_services_that_have_logs_are_read() -> None:
     Path("service/file").touch()
     named = b"".join(b"%b %b: line %d\n" % (at(n), name, n) for n, name in ((1, b"a"), (2, b"b"), (3, b"a")))
     assert svlog("-r", env={"SVDIR": "service"}) == named
-    assert svlog("-r", env={"QMAILHOME": ".", "SVDIR": "/nowhere"}) == named
+    assert svlog("-r", env={"QMAILHOME": ".", "SVDIR": ""}) == named
     shutil.rmtree("service/b")
     assert svlog("-r", env={"SVDIR": "service"}) == lines(1, 3)
 
@@ -172,6 +185,17 @@ def test_of_a_damaged_log_what_can_be_read_is_read(ending: str) -> None:
     assert last == lines(2001)
 
 
+@pytest.mark.parametrize("ending", [".s.gz", ".s.zst"])
+@pytest.mark.parametrize("size", [0, 1, 3])
+def test_a_compressed_log_that_has_hardly_begun_is_said_once_and_the_rest_is_read(ending: str, size: int) -> None:
+    old = put_old(Path("log"), 2, lines(1), ending)
+    old.write_bytes(old.read_bytes()[:size])
+    put_current(Path("log"), lines(3))
+    line = b"svlog: warning: unable to read log/%b: compressed data is cut off\n" % os.fsencode(old.name)
+    for words in ([], ["-n", "5"], ["--since", at(1).decode(), "--until", at(4).decode()]):
+        assert svlog("-r", "log", *words, code=111, err=line) == lines(3)
+
+
 # -- what it prints ---------------------------------------------------------------------------------------------------
 
 
@@ -225,6 +249,12 @@ def test_json_has_one_object_for_each_line() -> None:
     west = json.loads(svlog("--json", "-n1", "service/web", env={"TZ": "America/St_Johns"}))
     assert west["time"] == "2027-01-15T04:30:01.250000000-03:30"
     assert json.loads(svlog("--json", "-un1", "service/web"))["time"] == "2027-01-15T08:00:01.250000000+00:00"
+
+
+def test_json_has_nine_digits_of_a_second_whatever_the_stamp_says() -> None:
+    put_current(Path("log"), at(1)[:17] + b"ffffffff odd\n" + lines(1.5))
+    shown = [json.loads(line)["time"] for line in svlog("--json", "-u", "log").splitlines()]
+    assert [re.fullmatch(r".*:\d\d\.(\d+)\+00:00", time)[1] for time in shown] == ["999999999", "500000000"]  # type: ignore[index]
 
 
 def test_a_pattern_looks_at_the_line_and_not_at_its_stamp() -> None:
@@ -360,19 +390,25 @@ def test_logs_that_are_too_old_are_not_looked_at() -> None:
     assert run("svlog", "log").code == 111
 
 
+def test_no_line_is_lost_when_the_clock_was_set_back_within_a_log() -> None:
+    clock = [*range(20000, 24000), *range(10000, 14000), *range(22000, 26000)]
+    put_old(Path("log"), 26000, lines(*clock))
+    put_current(Path("log"), lines(*(second + 10000 for second in clock)))
+    every = clock + [second + 10000 for second in clock]
+    for since, until in ((21000, 23000), (11000, 21000), (12000, 13000), (23500, 24500), (30500, 33000)):
+        bounds = ["--since", at(since).decode(), "--until", at(until).decode()]
+        wanted = [second for second in every if since <= second < until]
+        assert svlog("-r", "log", *bounds) == lines(*wanted)
+        assert svlog("-r", "log", *bounds, "-n", "7") == lines(*wanted[-7:])
+
+
 @pytest.mark.skipif(not shutil.which("strace"), reason="needs strace")
 def test_of_a_large_log_little_is_read() -> None:
     text = b"".join(lines(second, what="x" * 80) for second in range(60000))
     put_current(Path("log"), text)
     put_old(Path("log"), -1, text)
     assert bytes_read("log") > 2 * len(text)
-    for words in (
-        ["--since", at(59990).decode()],
-        ["--since", at(30000).decode(), "--until", at(30010).decode()],
-        ["-n", "100"],
-        ["-n", "5", "-g", "9$"],
-        ["-n", "2", "--until", at(1000).decode()],
-    ):
+    for words in (["-n", "100"], ["-n", "5", "-g", "9$"], ["-n", "2", "--since", at(59000).decode()]):
         assert bytes_read("log", *words) < len(text) / 2
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from commands import environment, run, start
+from commands import BIN, environment, run, start
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from until import until
@@ -243,6 +243,18 @@ def test_a_status_file_follows_the_last_line(running: Callable[..., Running]) ->
         multilog.write(line + b"\nb\n")
         until(lambda line=line: Path("status").read_bytes() == line[:1000].ljust(1001, b"\n"))
     assert Path("status").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("who", [BIN / "multilog", Path("/usr/bin/multilog")], ids=["ours", "original"])
+def test_a_descriptor_that_is_closed_counts_as_the_end_of_input(tmp_path: Path, who: Path) -> None:
+    if not who.exists():
+        pytest.skip(f"no {who} here")
+    done = run("sh", "-c", f"exec {who} t ./log <&-", cwd=tmp_path)
+    assert (done.code, done.out) == (0, b"")
+    if who.parent == BIN:
+        assert done.err == b"multilog: warning: unable to read input: file descriptor not open\n"
+    assert (tmp_path / "log" / "current").read_bytes() == b""
+    assert (tmp_path / "log" / "current").stat().st_mode & 0o777 == 0o744
 
 
 def test_input_that_cannot_be_read_ends_it_cleanly() -> None:

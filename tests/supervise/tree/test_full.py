@@ -54,3 +54,25 @@ def test_on_a_full_disk_nothing_runs_twice_when_the_supervisor_is_killed(tree: T
     until(lambda: gone(supervisor))
     until(lambda: running(place))
     assert (pid_of(place), gone(second)) == (second, False)
+
+
+def test_what_had_no_room_at_all_is_written_when_there_is_some(tree: Tree, full: Path) -> None:
+    place = tree.service("s", "exec sleep 1000\n", down=True)
+    supervise = tree.start("supervise", "s")
+    until(lambda: running(place))
+    for name in ("status", "state"):
+        (place / "supervise" / name).unlink()
+    fill(full)
+    tree.svc("-u", place)
+    assert supervise.stderr
+    complaints = [supervise.stderr.readline() for _ in range(2)]
+    assert complaints == [
+        b"supervise: warning: unable to write s/supervise/%s.new: out of disk space\n" % name
+        for name in (b"state", b"status")
+    ]
+    full.unlink()
+    assert not gone(up(place))
+    until(lambda: (place / "supervise" / "state").exists() and state(place)["pid"] == str(pid_of(place)))
+    tree.svc("-dx", place)
+    supervise.wait()
+    assert supervise.stderr.read() == b""

@@ -236,28 +236,66 @@ def test_a_service_that_wants_it_later_gets_it(grove: Grove) -> None:
     os.kill(daemon, signal.SIGKILL)
 
 
-def test_the_next_supervise_finds_the_tree(grove: Grove) -> None:
+def is_known(grove: Grove, place: Path, pid: int) -> bool:
+    """Whether the next supervise can know of the orphan *pid*."""
+    return grove.way == "group" or str(pid) in state(place).get("orphans", "").split()[::2]
+
+
+def test_the_next_supervises_find_the_tree(grove: Grove) -> None:
     place = grove.service(DAEMON + "\nexec sleep 1000\n")
     old = grove.start("supervise", "s")
     pid = up(place)
     (daemon,) = daemons(place, 1)
+    for _ in range(2):
+        until(lambda: is_known(grove, place, daemon))
+        old.kill()
+        old.wait()
+        old = grove.start("supervise", "s")
+        until(lambda: running(place))
+        assert pid_of(place) == pid
+    grove.tree.svc("-d", place)
+    until(lambda: gone(pid) and gone(daemon) and state(place)["state"] == "down")
+    assert "orphans" not in state(place)
+
+
+# A child in a session of its own, which starts one more whenever it is told to.
+CHILD = f"""{sys.executable} -S -c '
+import os, signal
+os.setsid()
+def more(*_):
+    pid = os.fork()
+    if pid == 0: os.setsid()
+    with open("daemons", "a") as file: file.write(str(os.getpid()) + chr(10)) if pid == 0 else None
+signal.signal(signal.SIGUSR1, more)
+with open("daemons", "a") as file: file.write(str(os.getpid()) + chr(10))
+while True: signal.pause()
+' &
+exec sleep 1000
+"""
+
+
+@pytest.mark.parametrize("ended_by", ["svc", "itself"])
+def test_the_next_supervise_finds_what_is_still_below_run(grove: Grove, ended_by: str) -> None:
+    place = grove.service(CHILD)
+    old = grove.start("supervise", "s")
+    pid = up(place)
+    (child,) = daemons(place, 1)
     old.kill()
     old.wait()
     grove.start("supervise", "s")
     until(lambda: running(place))
-    assert pid_of(place) == pid
-    grove.tree.svc("-d", place)
-    until(lambda: gone(pid))
-    if grove.way == "group":
-        until(lambda: gone(daemon))
-    else:  # it was no orphan of that supervise
-        os.kill(daemon, signal.SIGKILL)
+    os.kill(child, signal.SIGUSR1)
+    found = daemons(place, 2)
+    if ended_by == "svc":
+        grove.tree.svc("-d", place)
+    else:
+        kill(pid)
+        up(place, other_than=pid)
+    until(lambda: gone(pid) and all(gone(each) for each in found))
 
 
 @pytest.mark.parametrize("again", [False, True])
 def test_what_was_ending_goes_on_ending(grove: Grove, again: bool) -> None:
-    if grove.way == "orphans":
-        return  # they were orphans of the last supervise, and are nobody's now
     place = grove.service(DAEMON + f"{int(signal.SIGTERM)}\nexec sleep 1000\n")
     (place / "timeout-kill").write_text("1000000")
     old = grove.start("supervise", "s")
@@ -265,9 +303,10 @@ def test_what_was_ending_goes_on_ending(grove: Grove, again: bool) -> None:
     (daemon,) = daemons(place, 1)
     if again:
         kill(pid)
-        until(lambda: state(place)["state"] == "ending")
+        until(lambda: state(place)["state"] == "ending" and is_known(grove, place, daemon))
         old.kill()
     else:  # ./run ends while nobody watches
+        until(lambda: is_known(grove, place, daemon))
         old.kill()
         kill(pid)
     old.wait()

@@ -29,7 +29,7 @@ def test_what_ignores_term_is_killed_after_its_time(tree: Tree) -> None:
     tree.svc("-d", place)
     until(lambda: gone(pid))
     assert time.monotonic() - before > 0.3
-    until(lambda: state(place)["ended"] == f"256 {signal.SIGKILL}")
+    until(lambda: state(place).get("ended") == f"256 {signal.SIGKILL}")
 
 
 @pytest.mark.parametrize("content", [None, "0\n", "never\n"])
@@ -104,6 +104,25 @@ def test_what_dies_too_often_is_put_off_until_somebody_wants_it(tree: Tree) -> N
     until(lambda: "next" not in state(place))
     assert state(place)["state"] == "down"
     assert len((place / "starts").read_text().splitlines()) == 4
+
+
+def test_the_next_supervise_goes_on_counting(tree: Tree) -> None:
+    place = tree.service("s", "echo >> starts; exit 1\n")
+    (place / "max-death-tally").write_text("1\n")
+    old = tree.start("supervise", "s")
+    told = until(lambda: (told := state(place) if running(place) else {}).get("starts") == "3" and told)
+    told = until(lambda: (told := state(place)).get("next") and told["starts"] == "3" and told)
+    assert told["short"] == "3"
+    old.kill()
+    old.wait()
+    tree.start("supervise", "s")
+    until(lambda: running(place))
+    again = state(place)
+    assert (again["starts"], again["short"]) == ("3", "3")
+    assert moment(again["next"]) == pytest.approx(moment(told["next"]))
+    tree.svc("-u", place)
+    told = until(lambda: (told := state(place)).get("starts") == "4" and told.get("next") and told)
+    assert moment(told["next"]) - moment(told["since"]) == pytest.approx(16.0)
 
 
 def test_an_essential_service_that_ends_ends_its_supervise(tree: Tree) -> None:

@@ -9,6 +9,7 @@ from typing import cast
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from supervise.tree.announcement import describe
 from supervise.tree.folder import Folder
 from supervise.tree.service import LAST, NEVER_AGAIN, PAUSE, RELEASED, Service
 from supervise.tree.servicedir import DOWN, UP
@@ -92,7 +93,7 @@ class Model:
         identity = b"boot 1" if self.held or self.run or self.finisher else None
         around = SimpleNamespace(watcher=b"boot 2")
         folder = SimpleNamespace(identity=identity, notification_fd=None, tree=None, around=around)
-        self.disk = State.parse(Folder.describe(cast(Folder, folder), service))
+        self.disk = State.parse(describe(cast(Folder, folder), service))
         if self.held and service.phase == RUNNING:
             self.run, self.held, self.started = self.held, 0, self.now
         elif self.held:

@@ -65,6 +65,35 @@ def test_no_service_runs_twice_whenever_the_supervisor_dies(tree: Tree, call: st
     until(lambda: gone(last) and not pid_of(place))
 
 
+@pytest.mark.parametrize(
+    ("call", "when"),
+    [("clone3", 1), ("rename", 1), ("rename", 2), ("openat", 1), ("openat", 3), ("openat", 5), ("close", 4)],
+)
+@pytest.mark.parametrize("session", [[], ["setsid"]])
+def test_no_service_runs_twice_when_svscan_dies_with_the_supervisor(
+    tree: Tree, call: str, when: int, session: list[str]
+) -> None:
+    place = tree.service("s", NOTED)
+    twin = tree.service("twin", NOTED)
+    svscan = tree.start("svscan", tree.folder)
+    first, other = up(place), up(twin)
+    until(lambda: started(place) == [first])
+    supervisor = parent_of(first)
+    svscan.kill()
+    svscan.wait()
+    with killed_at(supervisor, call, when):
+        os.kill(first, signal.SIGKILL)
+        until(lambda: gone(supervisor))
+    tree.start(*session, "svscan", tree.folder)
+    until(lambda: running(place) and running(twin))
+    last = until(lambda: (pid := pid_of(place)) and not gone(pid) and pid in started(place) and pid)
+    assert [pid for pid in started(place) if not gone(pid)] == [last]
+    assert pid_of(twin) == other
+    until(lambda: state(place)["pid"] == str(last) and not (place / "supervise" / "lock").read_bytes())
+    tree.svc("-d", place)
+    until(lambda: gone(last) and not pid_of(place))
+
+
 def started_by_a_dying_process(script: str, session: bool = False) -> tuple[tuple[int, int], int]:
     """A mark that was left by a process that started a shell under it and died; the shell's number."""
     mark = Mark()

@@ -190,6 +190,38 @@ def test_there_may_be_more_than_a_thousand_services(tree: Tree) -> None:
     assert len(children(svscan.pid)) == 1
 
 
+def test_services_that_have_no_descriptors_left_in_one_process_get_another(tree: Tree) -> None:
+    names = [f"s{number:03}" for number in range(300)]
+    places = [tree.service(name) for name in names]
+    svscan = tree.start("prlimit", "--nofile=1024:1024", "svscan", tree.folder)
+    pids = {place: up(place) for place in places}
+    until(lambda: all(running(place) for place in places))
+    supervisors = children(svscan.pid)
+    assert len(supervisors) == 2
+    shown = run("svstat", cwd=tree.folder, env={"SVDIR": str(tree.folder)}).out.decode().splitlines()
+    assert [line.partition(" seconds")[0].rpartition(" ")[0] for line in shown] == [
+        f"{name}: up (pid {pids[place]})" for name, place in zip(names, places, strict=True)
+    ]
+    for each in supervisors:
+        kill(each)
+    until(lambda: all(running(place) for place in places))
+    assert {place: pid_of(place) for place in places} == pids
+    until(lambda: len(children(svscan.pid)) in (2, 3))
+    tree.svc("-t", *places)
+    until(lambda: all(pid_of(place) not in (0, pids[place]) for place in places))
+
+
+def test_a_process_with_few_descriptors_watches_what_it_can(tree: Tree) -> None:
+    places = [tree.service(f"s{number}", log="exec cat >/dev/null\n") for number in range(20)]
+    svscan = tree.start("prlimit", "--nofile=80:80", "svscan", tree.folder)
+    parts = [part for place in places for part in (place, place / "log")]
+    pids = {part: up(part) for part in parts}
+    until(lambda: all(running(part) for part in parts))
+    assert 1 < len(children(svscan.pid)) < 10
+    tree.svc("-t", *parts)
+    until(lambda: all(pid_of(part) not in (0, pids[part]) for part in parts))
+
+
 @pytest.mark.parametrize("word", ["--help", "--version", "-h"])
 def test_a_word_that_means_nothing_starts_nothing(word: str, tree: Tree) -> None:
     place = tree.service("s")

@@ -11,6 +11,10 @@ from commands import BIN, run, start
 from services import DEBIAN, SLEEP, Tree, kill, pid_of, running, state, up
 from until import until
 
+WAITING = (
+    b"svc waiting: "
+    b"wu up, wU up and ready, wd down, wD down for good, wr up again, wR up again and ready, T milliseconds\n"
+)
 OPTIONS = (
     b"svc options: u up, d down, o once, x exit, p pause, c continue, h hup, a alarm, i interrupt, t term, k kill\n"
 )
@@ -263,6 +267,24 @@ def test_what_ours_has_left_says_nothing_of_a_foreign_one(tree: Tree) -> None:
     assert run("svc", "-d", "-wD", place) == (0, b"", b"")
 
 
+@pytest.mark.skipif(not (DEBIAN / "supervise").exists(), reason="no original")
+@pytest.mark.parametrize("ours_before", [False, True])
+def test_with_a_supervise_that_knows_nothing_of_readiness_up_counts_as_ready(tree: Tree, ours_before: bool) -> None:
+    place = tree.service("s")
+    (place / "notification-fd").write_text("3\n")
+    if ours_before:
+        supervise = tree.start("supervise", "s")
+        until(lambda: running(place))
+        assert run("svc", "-wU", "-T", "1", place).code == 99
+        tree.svc("-dx", place)
+        supervise.wait()
+    tree.start(DEBIAN / "supervise", "s")
+    assert run("svc", "-wU", "-T", "20000", place) == (0, b"", b"")
+    before = pid_of(place)
+    assert run("svc", "-t", "-wR", "-T", "20000", place) == (0, b"", b"")
+    assert pid_of(place) not in (0, before)
+
+
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
@@ -279,5 +301,15 @@ def test_wrong_usage_tells_nobody_anything(tmp_path: Path, words: list[str], com
     control.touch()
     if words[-1] != "-w":
         words = [*words, "s"]
-    assert run("svc", "-u", *words, cwd=tmp_path) == (100, b"", complaint + OPTIONS)
+    assert run("svc", "-u", *words, cwd=tmp_path) == (100, b"", complaint + OPTIONS + WAITING)
     assert control.read_bytes() == b""
+
+
+def test_without_a_folder_there_is_nothing_to_wait_for() -> None:
+    assert run("svc", "-wu") == (100, b"", OPTIONS + WAITING)
+
+
+@pytest.mark.parametrize("bin", BINS)
+def test_who_does_not_wait_gets_the_answers_of_the_original(bin: Path) -> None:
+    assert run(bin / "svc", "-u") == (0, b"", b"")
+    assert run(bin / "svc", "-uz", "s") == (100, b"", b"svc: illegal option -- z\n" + OPTIONS)
