@@ -12,6 +12,7 @@ wait for it: a child that shares the worker's memory until its exec costs a thir
 from __future__ import annotations
 
 import _signal  # see SIGNALS in supervise.program
+import errno
 import fcntl
 import marshal
 import os
@@ -35,6 +36,7 @@ STATUS = struct.Struct("<I")  # a worker's answer: the job's wait status
 LARGEST = 1 << 16  # bytes of a payload; a command line with its addresses fits
 HIGH = 64  # a worker's own descriptors live from here up, out of the way of every job's, where the limit allows
 GROWTH = 16 << 10  # KiB that a worker may grow by before it is replaced
+NO_CHILD = (errno.EAGAIN, errno.ENOMEM)  # there cannot be one more process, but this one can become another
 DESCRIPTORS = 8  # that one job may bring
 HANDED_ON = (  # signals that end a process, and so reach a program that a worker waits for
     _signal.SIGHUP, _signal.SIGINT, _signal.SIGQUIT, _signal.SIGUSR1, _signal.SIGUSR2, _signal.SIGALRM, _signal.SIGTERM,
@@ -185,7 +187,7 @@ def wait_for(change: Become, birth: Birth) -> int | None:
         for number in HANDED_ON:
             _signal.signal(number, lambda number, frame: os.kill(pid, number))
     except OSError as error:
-        return (change.refuse(error) & 0xFF) << 8
+        return None if error.errno in NO_CHILD else (change.refuse(error) & 0xFF) << 8
     except ValueError:
         return None
     finally:

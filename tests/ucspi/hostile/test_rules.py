@@ -44,7 +44,7 @@ def inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def written(text: bytes) -> bytes:
-    cdb.write(b"r.cdb", b"r.tmp", compile(text))
+    cdb.write(b"r.cdb", b"r.tmp", compile([text]))
     return Path("r.cdb").read_bytes()
 
 
