@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -154,7 +155,8 @@ def test_a_message_whose_receiver_is_killed_half_way_through_leaves_nothing(mail
         if size > 1 << 20:
             until(mail.left, what="the message on its way to the disk")
         kill(mail.server_of(client))
-        assert client.recv(100) == b""
+        with contextlib.suppress(ConnectionResetError):  # it had not read all
+            assert client.recv(100) == b""
     mail.wait_until_empty()
     mail.joe.received(mail.send("joe@mail.example"))
 

@@ -18,10 +18,17 @@ def look(tree: Tree) -> None:
     up(place)
 
 
+def start_and_look(tree: Tree) -> None:
+    """Start svscan, and wait for a look that is not one of those at its start."""
+    there = tree.service("there-at-the-start")
+    tree.start("svscan", tree.folder)
+    up(there)
+    look(tree)
+
+
 def test_a_link_is_noticed_before_the_next_look(tree: Tree, tmp_path: Path) -> None:
     other = Tree(tmp_path)
-    tree.start("svscan", tree.folder)
-    look(tree)
+    start_and_look(tree)
     made_in_place = tree.service("made")
     (tree.folder / "link").symlink_to(other.service("elsewhere"))
     up(tree.folder / "link")
@@ -30,8 +37,7 @@ def test_a_link_is_noticed_before_the_next_look(tree: Tree, tmp_path: Path) -> N
 
 
 def test_a_folder_that_was_renamed_is_noticed_before_the_next_look(tree: Tree) -> None:
-    tree.start("svscan", tree.folder)
-    look(tree)
+    start_and_look(tree)
     made_in_place = tree.service("made")
     tree.service(".hidden").rename(tree.folder / "shown")
     up(tree.folder / "shown")
