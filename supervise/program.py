@@ -138,8 +138,12 @@ def take_name(program: bytes) -> None:
         os.close(fd)
 
 
-def execute(argv: Argv, path: bytes | None = None) -> NoReturn:
+def execute(argv: Argv, path: bytes | None = None, program: bytes | None = None) -> NoReturn:
     """Exec *argv* with the environment as it is, entries included that no variable can have; returns never.
+
+    Args:
+        path: where to look for the program instead of `PATH`.
+        program: its file, when that is not what its first word says.
 
     Raises:
         OSError: it cannot be run; of several places, the first real obstacle counts.
@@ -149,7 +153,7 @@ def execute(argv: Argv, path: bytes | None = None) -> NoReturn:
         argv[0] or b".",
         *argv[1:],
     ]  # an empty name means the folders of PATH, and the interpreter takes no empty word
-    for file in candidates(argv[0], path):
+    for file in candidates(argv[0] if program is None else program, path):
         try:
             os.execv(file, words)
         except OSError as error:
