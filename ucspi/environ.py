@@ -97,3 +97,16 @@ def put(changes: Iterable[Variable]) -> None:
             os.environb.pop(name, None)
         elif name:
             os.environb[name] = value.split(b"\0", 1)[0]  # a C string ends there
+
+
+def as_ssl(variables: Iterable[Variable], tcp_too: bool) -> list[Variable]:
+    """*variables* under the names of ucspi-ssl: SSLREMOTEIP and so on; under their own, too, or those are unset."""
+    tcp = [pair for pair in variables if pair[0] != b"PROTO"]
+    own = [(b"SSL" + name[3:], value) for name, value in tcp if not name.startswith(b"TCP6")]
+    return [(b"PROTO", b"SSL"), *own, *(tcp if tcp_too else [(name, None) for name, _ in tcp])]
+
+
+def from_entries(entries: bytes) -> list[tuple[bytes, bytes]]:
+    """The variables in *entries*, each `NAME=value` and NUL."""
+    pairs = (entry.partition(b"=") for entry in entries.split(b"\0") if entry)
+    return [(name, value) for name, _, value in pairs]

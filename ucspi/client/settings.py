@@ -11,6 +11,7 @@ from ucspi import ip
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from supervise.command import Argv
+    from ucspi.environ import Variable
 
 LETTERS = b"46hHrRdDqQvi:p:T:l:t:I:"
 QUIET, ERRORS, ALL = 0, 1, 2  # what is said
@@ -24,6 +25,9 @@ class Settings:
         "as_ipv6", "delay", "host", "identify", "info_patience", "interface", "local_host", "local_ip", "local_port",
         "look_up", "only_ipv4", "patience", "port", "program", "verbosity",
     )  # fmt: skip
+
+    name = b"tcpclient"
+    letters = LETTERS
 
     def __init__(self) -> None:
         self.verbosity = ERRORS
@@ -52,7 +56,7 @@ class Settings:
             Temporary: there is no such port.
         """
         name, *words = argv
-        for letter, value in each(os.path.basename(name), words, LETTERS):
+        for letter, value in each(os.path.basename(name), words, self.letters):
             self.set(letter, value)
         if len(words) < 3:
             raise Usage
@@ -84,6 +88,10 @@ class Settings:
             self.info_patience = ip.leading_number(value)
         elif letter == b"I":
             self.interface = ip.interface_number(value)
+
+    def shown(self, variables: list[Variable]) -> list[Variable]:
+        """What the program is told of *variables*, which are those that tcpserver sets."""
+        return [pair for pair in variables if not pair[0].startswith(b"TCP6")]
 
 
 FLAGS = {

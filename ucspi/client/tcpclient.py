@@ -34,7 +34,7 @@ Exit status:
     100  wrong usage
     otherwise that of program
 
-See also: mconnect, tcpcat, tcpserver, unixclient
+See also: mconnect, sslclient, tcpcat, tcpserver, unixclient
 """
 
 from __future__ import annotations
@@ -53,6 +53,7 @@ from ucspi.environ import End, put, shown_ip, variables
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import NoReturn
 
 USAGE = (
@@ -63,14 +64,27 @@ USAGE = (
 
 @command(b"tcpclient", USAGE)
 def main(argv: Argv) -> int:
-    settings = Settings()
+    return call(argv, Settings(), lambda connection: connection)
+
+
+def call(argv: Argv, settings: Settings, dress: Callable[[socket.socket], socket.socket]) -> int:
+    """Take *argv*, connect, and run the program; an exit code, when there is no connection.
+
+    Args:
+        settings: what *argv* changes.
+        dress: makes of the connection what the program gets.
+
+    Raises:
+        Become: the program is ours.
+        Trouble: it cannot be done, and we are to say so.
+    """
     try:
         settings.read(argv)
         connection = connect_to_one(addresses(settings.host, settings.only_ipv4), settings)
         if connection is None:
             return TEMPORARY
         introduce(connection, settings)
-        hand_over(connection)
+        hand_over(dress(connection))
         run(settings.program)
     except Trouble as trouble:
         if settings.verbosity:
@@ -99,12 +113,8 @@ def introduce(connection: socket.socket, settings: Settings) -> None:
     info = find_user(local, remote, settings.info_patience) if settings.identify else None
     if settings.verbosity >= ALL:
         shown = shown_ip(remote.ip, settings.as_ipv6).encode()
-        say(b"tcpclient: connected to %s port %d" % (shown, remote.port))
-    put(
-        (name, value)
-        for name, value in variables(local, remote, info, settings.as_ipv6)
-        if not name.startswith(b"TCP6")  # tcpserver's alone
-    )
+        say(settings.name + b": connected to %s port %d" % (shown, remote.port))
+    put(settings.shown(variables(local, remote, info, settings.as_ipv6)))
 
 
 def hand_over(connection: socket.socket) -> None:

@@ -130,4 +130,5 @@ def wrong_family() -> OSError:
 def complain(server: str, settings: Settings, error: OSError) -> None:
     """Say why *server* cannot be reached."""
     if settings.verbosity >= ERRORS:
-        say(b"tcpclient: unable to connect to %s port %d: %s" % (server.encode(), settings.port, reason(error)))
+        where = b"%s port %d" % (server.encode(), settings.port)
+        say(settings.name + b": unable to connect to " + where + b": " + reason(error))

@@ -129,17 +129,26 @@ class Certificates:
         context.verify_mode = self.verify
         context.sni_callback = self.choose
         step(b"use certificate in " + file, lambda: context.load_cert_chain(file, self.key_of(file), no_password))
-        ca_file, ca_folder = self.variables.get(b"CAFILE"), self.variables.get(b"CADIR")
-        if ca_file or ca_folder:
-            what = b"use certificates in " + (ca_file or ca_folder or b"")
-            step(what, lambda: context.load_verify_locations(ca_file, ca_folder))
-        ciphers = self.variables.get(b"CIPHERS")
-        if ciphers:
-            step(b"use ciphers " + ciphers, lambda: context.set_ciphers(ciphers.decode("latin-1")))
+        use_choices(context, self.variables)
         parameters = self.variables.get(b"DHFILE")
         if parameters:
             step(b"use parameters in " + parameters, lambda: context.load_dh_params(os.fsdecode(parameters)))
         return context
+
+
+def use_choices(context: ssl.SSLContext, variables: Mapping[bytes, bytes]) -> None:
+    """Have *context* trust those in CAFILE and CADIR, and speak CIPHERS, as far as *variables* has them.
+
+    Raises:
+        Temporary: a file cannot be read, or is wrong.
+    """
+    ca_file, ca_folder = variables.get(b"CAFILE") or None, variables.get(b"CADIR") or None
+    if ca_file or ca_folder:
+        what = b"use certificates in " + (ca_file or ca_folder or b"")
+        step(what, lambda: context.load_verify_locations(ca_file, ca_folder))
+    ciphers = variables.get(b"CIPHERS")
+    if ciphers:
+        step(b"use ciphers " + ciphers, lambda: context.set_ciphers(ciphers.decode("latin-1")))
 
 
 def no_password() -> str:
@@ -159,12 +168,10 @@ def step(what: bytes, call: Callable[[], object]) -> None:
 
 def said_by(error: ssl.SSLError) -> bytes:
     """What the library said, in the words of the house."""
-    return (
-        (getattr(error, "reason", None) or str(error.args[-1]).rstrip("."))
-        .lower()
-        .replace("_", " ")
-        .encode("ascii", "replace")
-    )
+    text = str(error.args[-1]).rpartition("] ")[2].partition(" (_ssl.c")[0]  # [SSL] text (_ssl.c:line)
+    said = (getattr(error, "reason", None) or text.rstrip(".")).lower().replace("_", " ")
+    why = getattr(error, "verify_message", "").rstrip(".").replace("\n", " ")
+    return (f"{said}: {why}" if why else said).encode("ascii", "replace")
 
 
 def writing_of(file: bytes) -> tuple[int, int, int] | None:

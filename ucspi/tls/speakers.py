@@ -15,6 +15,7 @@ from supervise.command import say
 from supervise.errors import TEMPORARY, Temporary, reason
 from supervise.pool import Pool
 from supervise.program import spawn
+from ucspi.environ import from_entries
 from ucspi.tls.settings import ASK, REQUIRE
 
 TYPE_CHECKING = False
@@ -175,5 +176,4 @@ def start(control: int) -> list[tuple[bytes, bytes]] | None:
         if not more:
             return None
         told += more
-    pairs = (entry.partition(b"=") for entry in told.split(b"\0") if entry)
-    return [(name, value) for name, _, value in pairs]
+    return from_entries(told)
