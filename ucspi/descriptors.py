@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import fcntl
+import errno
 import os
 
 TYPE_CHECKING = False
@@ -16,10 +16,16 @@ def put_connection(connection: socket) -> None:
     """Move *connection* to descriptors 6 and 7, whatever was there.
 
     Raises:
-        OSError: there is no descriptor left.
+        OSError: we may not have so many.
     """
-    with connection:
-        lifted = fcntl.fcntl(connection, fcntl.F_DUPFD_CLOEXEC, WRITING + 1)
+    fd = connection.detach()
     for number in (READING, WRITING):
-        os.dup2(lifted, number)
-    os.close(lifted)
+        if fd == number:
+            os.set_inheritable(fd, True)
+        else:
+            try:
+                os.dup2(fd, number)
+            except OSError:  # EBADF, of a number that is too high
+                raise OSError(errno.EMFILE, os.strerror(errno.EMFILE)) from None
+    if fd not in (READING, WRITING):
+        os.close(fd)

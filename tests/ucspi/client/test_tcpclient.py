@@ -90,6 +90,25 @@ def test_6_and_7_are_replaced_when_they_are_open_and_0_1_and_2_may_be_closed() -
         )
 
 
+@pytest.mark.parametrize("number", range(3, 10))
+def test_the_connection_moves_wherever_it_is_opened(number: int) -> None:
+    """What is open below decides that."""
+    opened = "".join(f" {fd}</dev/null" for fd in range(3, number))
+    with Peer([b"a\n", CLOSE]) as peer:
+        words = f"tcpclient {QUIET} 127.0.0.1 {peer.port} sh -c 'cat <&6; ls -m /proc/$$/fd'"
+        out = run("sh", "-c", f"exec{opened}; exec {words}").out
+    assert out.startswith(b"a\n0, 1, 2, ")
+    assert {fd.strip() for fd in out.split(b"\n", 1)[1].split(b",")} >= {b"6", b"7"}
+
+
+def test_no_descriptor_beyond_those_is_needed() -> None:
+    with Peer([b""], [b""]) as peer:
+        words = f"tcpclient {QUIET} 127.0.0.1 {peer.port} sh -c 'echo hi'"
+        assert run("sh", "-c", f"ulimit -n 8; exec {words}") == (0, b"hi\n", b"")
+        why = b"tcpclient: fatal: unable to set up descriptors 6 and 7: process cannot open more files\n"
+        assert run("sh", "-c", f"ulimit -n 7; exec {words}") == (111, b"", why)
+
+
 def test_the_program_is_told_of_the_connection_and_inherits_nothing_wrong(names: dict[str, str | None]) -> None:
     wrong = {"TCPREMOTEINFO": "old", "TCPREMOTEHOST": "old", "TCPLOCALHOST": "old", "TCPREMOTEIP": "old"}
     with Peer([b""]) as peer:

@@ -55,7 +55,7 @@ def test_input_comes_out_alike(command: str, given: bytes) -> None:
         (["cat"], b"a\r\r\nb\rc"),
         (["cat"], b"x" * 255 + b"\n" + b"y" * 256 + b"\n"),
         (["true"], b""),
-        (["sh", "-c", "exec >&-; cat >/dev/null; exit 9"], b"a\n"),
+        (["sh", "-c", "cat >/dev/null; exec >&-; exit 9"], b"a\n"),
         (["sh", "-c", "exec <&-; echo a; echo; printf b; exit 9"], b""),
         (["sh", "-c", "kill -9 $$"], b""),
         (["sh", "-c", "kill -PIPE $$"], b""),
