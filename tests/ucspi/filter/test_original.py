@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -17,9 +18,11 @@ pytestmark = pytest.mark.skipif(not (ORIGINAL / "recordio").exists(), reason="th
 
 def outcome(folder: Path, words: list[str], given: bytes) -> tuple[int, bytes, list[list[bytes]]]:
     """Exit code, output, and what is said: in each direction, since those are independent of each other."""
-    found = subprocess.run(
-        [folder / words[0], *words[1:]], input=given, env=environment(), capture_output=True, timeout=60, check=False
-    )
+    with tempfile.TemporaryFile() as file:  # all of the input is there, its end too
+        file.write(given)
+        file.seek(0)
+        command = [folder / words[0], *words[1:]]
+        found = subprocess.run(command, stdin=file, env=environment(), capture_output=True, timeout=60, check=False)
     lines = [re.sub(rb"^\d+ ([<>])", rb"\1", line) for line in found.stderr.split(b"\n")]
     return found.returncode, found.stdout, [[line for line in lines if line[:1] == sign] for sign in (b"<", b">")]
 
