@@ -51,6 +51,7 @@ class Wishes:
 
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.options |= ssl.OP_IGNORE_UNEXPECTED_EOF  # else we could not go on to speak after it
         context.check_hostname = self.verify and self.check_name
         context.verify_mode = ssl.CERT_REQUIRED if self.verify else ssl.CERT_NONE
         if self.verify and not (self.files.get(b"CAFILE") or self.files.get(b"CADIR")):

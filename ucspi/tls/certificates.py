@@ -126,6 +126,7 @@ class Certificates:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE
+        context.options |= ssl.OP_IGNORE_UNEXPECTED_EOF  # else we could not go on to speak after it
         context.verify_mode = self.verify
         context.sni_callback = self.choose
         step(b"use certificate in " + file, lambda: context.load_cert_chain(file, self.key_of(file), no_password))
