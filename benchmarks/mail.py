@@ -15,8 +15,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
-import re
-import signal
 import smtplib
 import subprocess
 import tempfile
@@ -26,8 +24,8 @@ from pathlib import Path
 
 from systems import RECIPIENT, CQmail, Postfix, Pyqmail, System, free_port, until
 from tables import spread
+from usage import FORKS, counted
 
-FORKS = ("fork", "vfork", "clone", "clone3")
 SYNCS = ("fsync", "fdatasync", "sync", "syncfs")
 
 
@@ -99,31 +97,18 @@ def run_once(system: System, workload: str, wish: argparse.Namespace) -> dict[st
 
 
 def trace(system: System, workload: str, where: Path, messages: int) -> dict[str, float]:
-    """System calls per message, one message at a time, by strace on every process of the system."""
-    words = [word for process in system.processes() for word in ("-p", str(process.pid))]
-    with tempfile.NamedTemporaryFile("r", suffix=".strace") as out:
-        strace = subprocess.Popen(["strace", "-f", "-c", "-o", out.name, *words], stderr=subprocess.PIPE)
-        assert strace.stderr
-        for _ in range(len(words) // 2):
-            strace.stderr.readline()  # "Process N attached"
+    """System calls per message, one message at a time, of every process of the system."""
+    with counted(system.processes()) as calls:
         for number in range(messages):
             send_one(system, RECIPIENT[workload])
             until(lambda number=number: count(where) > number, 60, f"{system.name}: a traced message")  # type: ignore[misc]
         until(lambda: not system.queued(), 60, f"{system.name}: an empty queue")
-        strace.send_signal(signal.SIGINT)
-        strace.communicate()
-        calls: dict[str, int] = {}
-        for line in out:
-            found = re.match(r"\s*[\d.]+\s+[\d.]+\s+\d+\s+(\d+)\s+(?:\d+\s+)?(\w+)$", line)
-            if found:
-                calls[found[2]] = calls.get(found[2], 0) + int(found[1])
     empty(where)
-    total = calls.pop("total", 0)
     return {
         "forks/message": sum(calls.get(name, 0) for name in FORKS) / messages,
         "execs/message": calls.get("execve", 0) / messages,
         "fsyncs/message": sum(calls.get(name, 0) for name in SYNCS) / messages,
-        "calls/message": total / messages,
+        "calls/message": sum(calls.values()) / messages,
     }
 
 

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import psutil
+from usage import cpu_of_all
 
 BIN = Path(sys.executable).parent
 HOST = "bench.example"
@@ -66,12 +67,8 @@ class System:
 
     def cpu(self) -> float:
         """Seconds of CPU used so far by all processes, their ended children included."""
-        total = 0.0
-        for process in self.processes():
-            with contextlib.suppress(psutil.NoSuchProcess):
-                times = process.cpu_times()
-                total += times.user + times.system + times.children_user + times.children_system
-        return total
+        assert self.main
+        return cpu_of_all(self.main)
 
     def memory(self) -> float:
         """Proportional memory of all processes, in MiB."""

@@ -6,6 +6,7 @@ import contextlib
 import ctypes
 import os
 import re
+import resource
 import select
 import signal
 import subprocess
@@ -21,6 +22,7 @@ import psutil
 BIN = Path(sys.executable).parent  # of our commands
 SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER
 ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+FORKS = ("fork", "vfork", "clone", "clone3")
 MOMENT = 0.02  # seconds from one look to the next
 
 
@@ -74,6 +76,41 @@ def cpu(processes: list[psutil.Process]) -> float:
 def memory(processes: list[psutil.Process]) -> float:
     """Proportional memory of *processes*, in MiB."""
     return sum(each.memory_full_info().pss for each in processes) / 2**20
+
+
+def allow_descriptors() -> None:
+    """Have as many descriptors as we may."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def cpu_of_all(main: psutil.Process) -> float:
+    """Seconds of CPU that *main* and all below it used so far, their ended children included."""
+    total = 0.0
+    for process in (main, *main.children(recursive=True)):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            times = process.cpu_times()
+            total += times.user + times.system + times.children_user + times.children_system
+    return total
+
+
+@contextlib.contextmanager
+def counted(processes: list[psutil.Process]) -> Iterator[dict[str, int]]:
+    """Count system calls while the block runs, those of *processes* and of all that they start; by name, after it."""
+    words = [word for process in processes for word in ("-p", str(process.pid))]
+    calls: dict[str, int] = {}
+    with tempfile.NamedTemporaryFile("r", suffix=".strace") as out:
+        strace = subprocess.Popen(["strace", "-f", "-c", "-o", out.name, *words], stderr=subprocess.PIPE)
+        assert strace.stderr
+        for _ in processes:
+            strace.stderr.readline()  # "Process N attached"
+        yield calls
+        strace.send_signal(signal.SIGINT)
+        strace.communicate()
+        for line in out:
+            found = re.match(r"\s*[\d.]+\s+[\d.]+\s+\d+\s+(\d+)\s+(?:\d+\s+)?(\w+)$", line)
+            if found and found[2] != "total":
+                calls[found[2]] = calls.get(found[2], 0) + int(found[1])
 
 
 @contextlib.contextmanager

@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 
 from supervise.account import find_account
+from supervise.environment import VARIABLES
 from supervise.errors import Temporary, reason
 
 DEFAULT = b"/var/qmail"
@@ -42,7 +43,7 @@ class Account:
 
 def home() -> bytes:
     """The home's folder."""
-    return os.environb.get(b"QMAILHOME") or DEFAULT
+    return VARIABLES.get(b"QMAILHOME") or DEFAULT
 
 
 def path(*parts: bytes) -> bytes:

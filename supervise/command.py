@@ -32,10 +32,21 @@ class Become(BaseException):
             and the original still looked in the old one.
         code: the exit code when the program cannot be run.
         name: who wants it run, for the message then.
+
+    Attributes:
+        foreign: somebody has looked already: the program is none of ours.
     """
+
+    foreign = False
 
     def __init__(self, argv: Argv, path: bytes | None = None, code: int = TEMPORARY, name: bytes = b"") -> None:
         self.argv, self.path, self.code, self.name = argv, path, code, name
+
+    def refuse(self, error: OSError) -> int:
+        """Say that *error* keeps the program from being run; the exit code."""
+        name = self.name or self.argv[0]
+        say(b"%s: fatal: unable to run %s: %s" % (name, self.argv[0], reason(error)))
+        return self.code
 
 
 class Command:

@@ -121,6 +121,11 @@ def overwrite(name: bytes, content: bytes) -> bool:
     return True
 
 
+def identity(about: os.stat_result) -> tuple[int, ...]:
+    """What changes when a file is replaced, or written to, or may be read by others than before."""
+    return about.st_dev, about.st_ino, about.st_size, about.st_mtime_ns, about.st_ctime_ns
+
+
 def slurp(path: bytes) -> bytes | None:
     """The content of *path*, or None when there is no such file."""
     try:

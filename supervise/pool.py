@@ -4,9 +4,9 @@ A parent (tcpserver, qmail-queued, the spawners) hands a job to an idle worker, 
 nursery when none is idle.  What a job finds and what becomes of it is told in `supervise.worker`.  When a job uses
 its worker up, the parent sees no difference but the fork for the next job.
 
-Parent and worker speak over a socket that keeps messages apart.  Parent to worker: the descriptors' numbers and the
-job's payload, with the descriptors attached.  Worker to parent: four bytes, the job's wait status.  The parent
-believes nothing else of a worker, which may run as somebody who is not trusted.
+Parent and worker speak over a socket that keeps messages apart.  Parent to worker: the numbers that each descriptor is
+to have and the job's payload, with the descriptors attached.  Worker to parent: four bytes, the job's wait status.  The
+parent believes nothing else of a worker, which may run as somebody who is not trusted.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from supervise.worker import LARGEST, STATUS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Mapping
+    from collections.abc import Callable, Hashable, Iterable, Mapping
 
 
 class Worker:
@@ -64,6 +64,8 @@ class Pool:
         idle: seconds after which an idle worker is let go.
         jobs: after how many jobs a worker is replaced.
         stays: the nursery is there from now on, as who we are now, and believes us no keys.
+        waits: while fewer workers than this are at work, one whose job is a foreign program waits for it, to be used
+            again; beyond that it becomes the program, which takes less memory.
     """
 
     def __init__(
@@ -75,6 +77,7 @@ class Pool:
         idle: float = 30.0,
         jobs: int = 1000,
         stays: bool = False,
+        waits: int = 0,
     ) -> None:
         self.work, self.prepare, self.limit, self.idle, self.most_jobs = work, prepare, limit, idle, jobs
         self.epoll = select.epoll()
@@ -84,7 +87,7 @@ class Pool:
         self.resting: dict[Hashable, list[Worker]] = {}  # by key, the one used last at the end
         self.busy = 0
         self.empty_since = 0.0  # when the last worker went
-        self.stays = stays
+        self.stays, self.waits = stays, waits
         if stays:
             self._nursery()
 
@@ -109,14 +112,17 @@ class Pool:
         Raises:
             OSError: no worker can be made now.
         """
-        message = marshal.dumps((tuple(fds), payload))
+        numbers: dict[int, list[int]] = {}  # a descriptor that the job finds twice goes over the channel once
+        for number, fd in fds.items():
+            numbers.setdefault(fd, []).append(number)
+        message = marshal.dumps(([*numbers.values()], payload, self.busy < self.waits))
         if len(message) > LARGEST:
             raise OSError(errno.E2BIG, os.strerror(errno.E2BIG))
         resting = self.resting.get(key)
         while resting:
             worker = resting.pop()
             try:
-                self._send(worker, message, fds)
+                self._send(worker, message, numbers)
             except OSError:  # it died while idle
                 self._part_with(worker)
                 continue
@@ -126,7 +132,7 @@ class Pool:
                 self._let_go_oldest()
             worker = self._bear(key)
             try:
-                self._send(worker, message, fds)
+                self._send(worker, message, numbers)
             except OSError:  # without the job it ends as if all were well, so nothing may be read from its status
                 self._part_with(worker)
                 raise
@@ -134,9 +140,9 @@ class Pool:
         self.busy += 1
         return worker.pid
 
-    def _send(self, worker: Worker, message: bytes, fds: Mapping[int, int]) -> None:
+    def _send(self, worker: Worker, message: bytes, fds: Iterable[int]) -> None:
         assert worker.channel is not None
-        attached = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds.values()))
+        attached = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))
         worker.channel.sendmsg([message], [attached], socket.MSG_NOSIGNAL)
 
     def _bear(self, key: Hashable) -> Worker:

@@ -17,8 +17,10 @@ import signal
 import sys
 
 from supervise.command import Become, Command, say
-from supervise.errors import TEMPORARY, reason
+from supervise.environment import VARIABLES
+from supervise.errors import TEMPORARY
 from supervise.fd import read_all
+from supervise.files import identity
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,6 +37,9 @@ COERCED = (b"C.UTF-8", b"C.utf8", b"UTF-8")  # what the interpreter makes of the
 SIGNALS = tuple(int(number) for number in signal.valid_signals() if number not in (signal.SIGKILL, signal.SIGSTOP))
 # Errors after which the next place is looked at; any other ends the search, as it always did.
 MISSING = (errno.ENOENT, errno.EACCES, errno.EPERM, errno.EISDIR)
+
+# What was read in programs, and by whom, which a worker that runs the same one for each job need not do again.
+KNOWN: dict[tuple[int, ...], tuple[str, str] | None] = {}
 
 
 def candidates(name: bytes, path: bytes | None = None) -> list[bytes]:
@@ -61,20 +66,24 @@ def locate(name: bytes, path: bytes | None = None) -> tuple[str, str] | None:
     """Module and function of our own command that exec would reach under *name*, or None; nothing is imported."""
     for file in candidates(name, path):
         try:
+            version = (os.geteuid(), *identity(os.stat(file)))
+            if version in KNOWN:
+                return KNOWN[version]
             fd = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
         except OSError as error:
             if error.errno not in MISSING or (error.errno == errno.EACCES and os.access(file, os.X_OK)):
                 return None  # exec would go no further, or it is a program that may be run but not read
             continue
         try:
-            runnable = os.fstat(fd).st_mode & 0o111
+            about = os.fstat(fd)
             script = os.read(fd, 1024)
         except OSError:  # a folder
             continue
         finally:
             os.close(fd)
-        if runnable:
-            return called_by(script)
+        if about.st_mode & 0o111:
+            place = KNOWN[os.geteuid(), *identity(about)] = called_by(script)
+            return place
     return None
 
 
@@ -93,25 +102,22 @@ def called_by(script: bytes) -> tuple[str, str] | None:
 
 
 def run(argv: Argv, path: bytes | None = None, name: bytes = b"", code: int = TEMPORARY) -> int:
-    """Run *argv* here, and whatever it becomes, down to an exit code; a foreign program is exec'ed.
+    """Run *argv* here, and whatever it becomes, down to an exit code; arguments as for `Become`."""
+    return become(Become(argv, path, code, name))
 
-    Args:
-        path: where to look for the program instead of `PATH`.
-        name: who wants it run, for the message when it cannot be.
-        code: the exit code then.
-    """
+
+def become(change: Become) -> int:
+    """Run the program of *change* here, and whatever it becomes, down to an exit code; a foreign one is exec'ed."""
+    argv, path = change.argv, change.path
     try:
-        command = find(argv[0], path) or execute(argv, path)
+        command = (not change.foreign and find(argv[0], path)) or execute(argv, path)
     except OSError as error:
-        why = reason(error)
+        return change.refuse(error)
     except MemoryError:  # softlimit left too little for a module of ours
-        why = b"out of memory"
+        return change.refuse(OSError(errno.ENOMEM, os.strerror(errno.ENOMEM)))
     except ImportError as error:
-        why = str(error).encode()
-    else:
-        return follow(command, argv)
-    say(b"%s: fatal: unable to run %s: %s" % (name or argv[0], argv[0], why))
-    return code
+        return change.refuse(OSError(0, str(error)))
+    return follow(command, argv)
 
 
 def follow(command: Command, argv: Argv) -> int:
@@ -120,8 +126,9 @@ def follow(command: Command, argv: Argv) -> int:
         return command(argv)
     except Become as change:
         following = change
+    following.name = command.name
     take_name(following.argv[0])
-    return run(following.argv, following.path, command.name, following.code)
+    return become(following)
 
 
 def take_name(program: bytes) -> None:
@@ -148,6 +155,35 @@ def execute(argv: Argv, path: bytes | None = None, program: bytes | None = None)
     Raises:
         OSError: it cannot be run; of several places, the first real obstacle counts.
     """
+    try:
+        first_of(argv, path, os.execv, program)
+    except ValueError:  # a NUL in an argument: nothing that exec could carry
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL)) from None
+    raise AssertionError
+
+
+def start(argv: Argv, path: bytes | None = None) -> int:
+    """Start the foreign program *argv* as a child that shares our memory until it is there; its pid.
+
+    That spares a copy of this process.  The child gets what exec would have given it, with no signal blocked.
+
+    Raises:
+        OSError: no process can be made, or the program cannot be run; as for `execute`.
+        ValueError: there is something in the environment or the arguments that only exec can hand on, if anything.
+    """
+    return first_of(argv, path, lambda file, words: os.posix_spawn(file, words, VARIABLES, setsigmask=[]))
+
+
+def first_of(
+    argv: Argv, path: bytes | None, attempt: Callable[[bytes, Argv], int], program: bytes | None = None
+) -> int:
+    """What *attempt* makes of the first place where *argv* can be run, looked for along *path* as exec does.
+
+    *program*, if given, is looked for instead of the first word.
+
+    Raises:
+        OSError: there is none; the first real obstacle counts.
+    """
     obstacle = FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
     words = [
         argv[0] or b".",
@@ -155,14 +191,12 @@ def execute(argv: Argv, path: bytes | None = None, program: bytes | None = None)
     ]  # an empty name means the folders of PATH, and the interpreter takes no empty word
     for file in candidates(argv[0] if program is None else program, path):
         try:
-            os.execv(file, words)
+            return attempt(file, words)
         except OSError as error:
             if error.errno not in MISSING:
                 raise
             if error.errno != errno.ENOENT:
                 obstacle = error  # type: ignore[assignment]  # any OSError will do
-        except ValueError:  # a NUL in an argument: nothing that exec could carry
-            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL)) from None
     raise obstacle
 
 
@@ -311,6 +345,11 @@ def close_all_but(kept: set[int]) -> None:
         if low < high:  # an empty range that ends before 0 would be everything (Python 3.11)
             os.closerange(low, high)
         low = high + 1
+
+
+def ignore_broken_pipes(ignore: bool = True) -> None:
+    """Have SIGPIPE ignored, or else end us."""
+    _signal.signal(_signal.SIGPIPE, _signal.SIG_IGN if ignore else _signal.SIG_DFL)
 
 
 def ordinary_signals() -> None:

@@ -42,9 +42,19 @@ def set_title(argv: Argv) -> None:
 
     The first call in a process must come before the environment is changed: the library finds our arguments by it.
     """
-    if LIBRARY:
-        LIBRARY.setproctitle(text(b" ".join(argv)))
-        LIBRARY.setthreadtitle(text(argv[0].rpartition(b"/")[2]))
+    Title(argv).show()
+
+
+class Title:
+    """*argv* made ready for `show`, which is `set_title` for who has one title again and again."""
+
+    def __init__(self, argv: Argv) -> None:
+        self.line, self.name = text(b" ".join(argv)), text(argv[0].rpartition(b"/")[2])
+
+    def show(self) -> None:
+        if LIBRARY:
+            LIBRARY.setproctitle(self.line)
+            LIBRARY.setthreadtitle(self.name)
 
 
 def text(title: bytes) -> str:

@@ -4,8 +4,9 @@ A job finds what exec would have given it: the descriptors that came with it, an
 umask and signals that the worker was born with.  When it is over, the worker puts all of that back and closes
 what the job left open, so nothing of one job reaches the next.  What cannot be put back ends the worker.
 
-A job whose program is not ours, or may not run twice in one process, uses the worker up: the worker becomes that
-program, and the program's end is the job's end.
+A job whose program may not run twice in one process uses the worker up: the worker becomes that program, and the
+program's end is the job's end.  So does one whose program is not ours, unless the parent has said that the worker may
+wait for it: a child that shares the worker's memory until its exec costs a third of a new worker.
 """
 
 from __future__ import annotations
@@ -18,13 +19,15 @@ import resource
 import socket
 import struct
 
+from supervise import environment
 from supervise.command import Become, say
 from supervise.errors import TEMPORARY, Trouble
-from supervise.program import SIGNALS, close_all_but, find, ordinary_signals, run
+from supervise.program import SIGNALS, become, close_all_but, find, ordinary_signals, start
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
     from supervise.command import Argv, Command
 
@@ -33,6 +36,9 @@ LARGEST = 1 << 16  # bytes of a payload; a command line with its addresses fits
 HIGH = 64  # a worker's own descriptors live from here up, out of the way of every job's, where the limit allows
 GROWTH = 16 << 10  # KiB that a worker may grow by before it is replaced
 DESCRIPTORS = 8  # that one job may bring
+HANDED_ON = (  # signals that end a process, and so reach a program that a worker waits for
+    _signal.SIGHUP, _signal.SIGINT, _signal.SIGQUIT, _signal.SIGUSR1, _signal.SIGUSR2, _signal.SIGALRM, _signal.SIGTERM,
+)  # fmt: skip
 
 
 def live(channel: int, prepare: Callable[[], object], work: Callable[[bytes], int]) -> None:
@@ -75,10 +81,10 @@ class Birth:
     """What a worker was born with, and goes back to after each job."""
 
     def __init__(self, channel: int) -> None:
-        self.environment = dict(os.environb)
+        self.environment = environment.copy()
         self.umask = os.umask(0o77)
         os.umask(self.umask)
-        self.signals = {number: _signal.getsignal(number) for number in SIGNALS}
+        self.actions = actions()
         self.standard = lift(0, 1, 2)
         self.folder = self._folder()
         self.own = {0, 1, 2, channel, *self.standard} | ({self.folder} if self.folder is not None else set())
@@ -97,32 +103,35 @@ class Birth:
         """Put everything back; False: it cannot be, and the worker must not be used again."""
         try:
             self._stop_signals()
-            for fd, saved in enumerate(self.standard):
-                os.dup2(saved, fd)
-            close_all_but(self.own)
+            self.give_back()
             os.umask(self.umask)
             if self.folder is None:
                 return False
             os.fchdir(self.folder)
-            self._restore_environment()
+            environment.restore(self.environment)
         except OSError:
             return False
         return no_child_left()
 
+    def give_back(self) -> None:
+        """Have no descriptor of the job's any more."""
+        for fd, saved in enumerate(self.standard):
+            os.dup2(saved, fd)
+        close_all_but(self.own)
+
     def _stop_signals(self) -> None:
         _signal.setitimer(_signal.ITIMER_REAL, 0)
         _signal.set_wakeup_fd(-1)
-        for number, action in self.signals.items():
-            if _signal.getsignal(number) is not action:
-                _signal.signal(number, action or _signal.SIG_DFL)
+        if (now := actions()) != self.actions:
+            for number, action, before in zip(SIGNALS, now, self.actions, strict=True):
+                if action != before:
+                    _signal.signal(number, before or _signal.SIG_DFL)
         _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
 
-    def _restore_environment(self) -> None:
-        if os.environb.copy() == self.environment:
-            return
-        for name in [name for name in os.environb if name not in self.environment]:
-            del os.environb[name]
-        os.environb.update(self.environment)
+
+def actions() -> list[Any]:
+    """What is done at each of the `SIGNALS`."""
+    return list(map(_signal.getsignal, SIGNALS))
 
 
 def no_child_left() -> bool:
@@ -144,32 +153,65 @@ def _serve(channel: socket.socket, birth: Birth, work: Callable[[bytes], int]) -
             return 0
         if not message:
             return 0
-        targets, payload = marshal.loads(message)
-        if len(attached) != len(targets):  # we have no room for more descriptors
+        numbers, payload, may_wait = marshal.loads(message)
+        if len(attached) != len(numbers):  # we have no room for more descriptors
             return TEMPORARY
-        _take(dict(zip(targets, attached, strict=True)))
+        _take(attached, numbers)
         try:
-            code = work(payload)
-        except Become as change:  # used up; who waits for us waits for what we become
-            return run(change.argv, change.path, change.name, change.code)
+            status = (work(payload) & 0xFF) << 8
+        except Become as change:
+            waited = wait_for(change, birth) if may_wait and change.foreign else None
+            if waited is None:  # used up; who waits for us waits for what we become
+                return become(change)
+            status = waited
         reusable = birth.again()
         grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - start
         if not reusable or grown > GROWTH:
-            return code
+            return end_as(status)
         try:
-            channel.send(STATUS.pack((code & 0xFF) << 8), socket.MSG_NOSIGNAL)
+            channel.send(STATUS.pack(status), socket.MSG_NOSIGNAL)
         except OSError:  # the parent is gone
-            return code
+            return TEMPORARY
 
 
-def _take(fds: dict[int, int]) -> None:
-    """Move the descriptors that came with a job to where it expects them."""
-    lifted = dict(zip(fds, lift(*fds.values()), strict=True))
-    for have in fds.values():
-        os.close(have)
-    for want, have in lifted.items():
-        os.dup2(have, want)
-        os.close(have)
+def wait_for(change: Become, birth: Birth) -> int | None:
+    """Run the foreign program of *change* as a child; its wait status, or None when only exec can run it.
+
+    Meanwhile we hold none of its descriptors, and hand on signals that would end us.
+    """
+    _signal.pthread_sigmask(_signal.SIG_BLOCK, HANDED_ON)
+    try:
+        pid = start(change.argv, change.path)
+        for number in HANDED_ON:
+            _signal.signal(number, lambda number, frame: os.kill(pid, number))
+    except OSError as error:
+        return (change.refuse(error) & 0xFF) << 8
+    except ValueError:
+        return None
+    finally:
+        _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
+    birth.give_back()
+    return os.waitpid(pid, 0)[1]
+
+
+def end_as(status: int) -> int:
+    """End in a way that gives us the wait *status*: the exit code, unless it was a signal."""
+    if os.WIFSIGNALED(status):
+        os.kill(os.getpid(), os.WTERMSIG(status))
+    return os.WEXITSTATUS(status)
+
+
+def _take(fds: list[int], numbers: list[list[int]]) -> None:
+    """Move each of the descriptors that came with a job to the *numbers* under which the job expects it."""
+    if max(map(max, numbers), default=0) >= min(fds, default=1):
+        lifted = lift(*fds)
+        for fd in fds:
+            os.close(fd)
+        fds = lifted
+    for fd, wanted in zip(fds, numbers, strict=True):
+        for number in wanted:
+            os.dup2(fd, number)
+        os.close(fd)
 
 
 def run_again(argv: Argv, path: bytes | None = None, command: Command | None = None) -> int:
@@ -194,4 +236,5 @@ def run_again(argv: Argv, path: bytes | None = None, command: Command | None = N
             following = change
             following.name = command.name
         command = find(following.argv[0], following.path)
+    following.foreign = command is None
     raise following

@@ -23,32 +23,37 @@ import errno
 import io
 import os
 import struct
+from array import array
 
 from supervise.errors import Temporary
 from supervise.fd import write_all
-from supervise.files import announced
+from supervise.files import announced, identity
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
 HEADER = 2048
 PAIR = struct.Struct("<II")
+PIECE = 1 << 20  # bytes of a new file that are kept in memory
 SLOTS = 16  # read at a time: most searches end within the first few
 SCANNED = 1 << 18  # bytes of a file that are looked through in less time than a few dozen searches take
+# For a path and a text, whether the version of the file that was asked mentions it; None: nobody knows.
+MENTIONS: dict[tuple[bytes, bytes], tuple[tuple[int, ...], bool | None]] = {}
 
 
 class Cdb:
     """A cdb open for reading."""
 
-    __slots__ = ("fd", "hash", "header", "path", "size")
+    __slots__ = ("fd", "hash", "header", "path", "size", "version")
 
     def __init__(self, fd: int, path: bytes) -> None:
         from cdblib import djb_hash  # not for those who have no cdb to read
 
         self.hash: Callable[[bytes], int] = djb_hash
         self.fd, self.path = fd, path
-        self.size = os.fstat(fd).st_size
+        about = os.fstat(fd)
+        self.size, self.version = about.st_size, identity(about)
         self.header = self.read(HEADER, 0)
 
     @classmethod
@@ -97,9 +102,23 @@ class Cdb:
         return None
 
     def mentions(self, text: bytes) -> bool:
-        """False: no record contains *text*, so a search for keys that do is not worth while."""
-        end, _ = PAIR.unpack_from(self.header)  # the first table follows the records
-        return not HEADER <= end <= SCANNED or text in self.read(end - HEADER, HEADER)
+        """False: no record contains *text*, so a search for keys that do is not worth while.
+
+        A small file is looked through at once, a large one for a process that asks about it again, and neither twice.
+        """
+        version, found = MENTIONS.get((self.path, text), (None, None))
+        asked_again = version == self.version
+        if found is None or not asked_again:
+            end, _ = PAIR.unpack_from(self.header)  # the first table follows the records
+            found = self.scan(text, end) if end <= SCANNED or asked_again else None
+            MENTIONS[self.path, text] = self.version, found
+        return found is not False
+
+    def scan(self, text: bytes, end: int) -> bool:
+        """Whether *text* is in the records, which reach to the position *end*."""
+        more = len(text) - 1
+        parts = (self.read(min(SCANNED + more, end - at), at) for at in range(HEADER, end - more, SCANNED))
+        return end < HEADER or any(text in part for part in parts)
 
     def read(self, size: int, position: int) -> bytes:
         """The *size* bytes at *position*, no fewer.
@@ -142,13 +161,60 @@ def write(name: bytes, draft: bytes, records: Iterable[tuple[bytes, bytes]], mod
     import cdblib
 
     with announced(name, draft, mode) as fd:
-        content = io.BytesIO()
+        content = Content(fd)
         writer = cdblib.Writer(content)
-        writer.hash_key = lambda key: (key, Hash(cdblib.djb_hash(key)))
+        writer.hash_key = lambda key: (key, cdblib.djb_hash(key))
+        writer._unordered = [Entries() for _ in range(256)]
         try:
             for key, data in records:
                 writer.put(key, data)
             writer.finalize()
         except struct.error:
             raise OSError(errno.EFBIG, os.strerror(errno.EFBIG)) from None
-        write_all(fd, content.getbuffer())
+        content.spill()
+
+
+class Content(io.BytesIO):
+    """A file as pure-cdb's writer wants one, which keeps a piece in memory and writes it when the next begins."""
+
+    def __init__(self, fd: int) -> None:
+        self.fd, self.begin = fd, 0
+
+    def tell(self) -> int:
+        here = super().tell()
+        if here > PIECE:
+            self.spill()
+            return self.begin
+        return self.begin + here
+
+    def seek(self, position: int, whence: int = os.SEEK_SET) -> int:
+        self.spill()
+        self.begin = os.lseek(self.fd, position, whence)
+        return self.begin
+
+    def spill(self) -> None:
+        """Write the piece."""
+        content = self.getvalue()
+        write_all(self.fd, content)
+        self.begin += len(content)
+        super().seek(0)
+        self.truncate()
+
+
+class Entries:
+    """The entries of a hash table: pairs of a hash and the position of its record, in 8 bytes each."""
+
+    def __init__(self) -> None:
+        self.packed = array("Q")
+
+    def append(self, entry: tuple[int, int]) -> None:
+        number, position = entry
+        if position >> 32:
+            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+        self.packed.append(number << 32 | position)
+
+    def __len__(self) -> int:
+        return len(self.packed)
+
+    def __iter__(self) -> Iterator[tuple[Hash, int]]:
+        return ((Hash(entry >> 32), entry & 0xFFFFFFFF) for entry in self.packed)

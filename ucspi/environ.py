@@ -18,13 +18,14 @@ from __future__ import annotations
 
 import os
 
+from supervise.environment import change
 from ucspi import ip
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    Variable = tuple[bytes, bytes | None]
+    from supervise.environment import Variable
 
 
 class End:
@@ -91,12 +92,8 @@ def interface_name(end: End) -> bytes | None:
 
 
 def put(changes: Iterable[Variable]) -> None:
-    """Set the variables in *changes*, unset those whose value is None."""
-    for name, value in changes:
-        if value is None:
-            os.environb.pop(name, None)
-        elif name:
-            os.environb[name] = value.split(b"\0", 1)[0]  # a C string ends there
+    """Set the variables in *changes*, as far as a C string goes; unset those whose value is None."""
+    change((name, value and value.partition(b"\0")[0]) for name, value in changes if name or value is None)
 
 
 def as_ssl(variables: Iterable[Variable], tcp_too: bool) -> list[Variable]:

@@ -15,7 +15,7 @@ A recipient without a host is always taken: it is ours.
 
 from __future__ import annotations
 
-from mta.control import leading_number, lines, number, value
+from mta.control import leading_number
 from mta.home import path
 from mta.smtp.path import literal
 
@@ -23,6 +23,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from mta.control import Control
     from ucspi.cdb import Cdb
 
 
@@ -41,9 +42,9 @@ class Rcpthosts:
         self.more = more
 
     @classmethod
-    def read(cls) -> Rcpthosts:
+    def read(cls, control: Control) -> Rcpthosts:
         """Those of the control files."""
-        return cls(lines(b"rcpthosts"), path(b"control", b"morercpthosts.cdb"))
+        return cls(control.lines(b"rcpthosts"), path(b"control", b"morercpthosts.cdb"))
 
     def allow(self, address: bytes) -> bool:
         """Whether we take mail for *address*.
@@ -82,13 +83,13 @@ class Rcpthosts:
             cdb.close()
 
 
-def databytes(environment: Mapping[bytes, bytes]) -> int:
+def databytes(control: Control, environment: Mapping[bytes, bytes]) -> int:
     """The size of the largest message in bytes; 0 when there is no limit.
 
     Raises:
         Temporary: control/databytes cannot be read.
     """
-    controlled = number(b"databytes", 0)  # as the original: it must be readable even where the variable wins
+    controlled = control.number(b"databytes", 0)  # as the original: it must be readable even where the variable wins
     own = environment.get(b"DATABYTES")
     return controlled if own is None else leading_number(own)
 
@@ -119,18 +120,18 @@ class Policy:
         self.databytes, self.localiphost = databytes, localiphost
 
     @classmethod
-    def read(cls, environment: Mapping[bytes, bytes], me: bytes | None) -> Policy:
+    def read(cls, control: Control, environment: Mapping[bytes, bytes], me: bytes | None) -> Policy:
         """The policy of the control files, for the client that *environment* is about.
 
         Raises:
             Temporary: a control file cannot be read.
         """
-        localiphost = value(b"localiphost")
+        localiphost = control.value(b"localiphost")
         return cls(
-            Rcpthosts.read(),
-            lines(b"badmailfrom"),
+            Rcpthosts.read(control),
+            control.lines(b"badmailfrom"),
             environment.get(b"RELAYCLIENT"),
-            databytes(environment),
+            databytes(control, environment),
             me if localiphost is None else localiphost,
         )
 

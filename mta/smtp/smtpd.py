@@ -45,18 +45,18 @@ See also: tcpserver, qmail-queue, tcprules, qmail-showctl
 
 from __future__ import annotations
 
-import os
-import signal
 import time
 
-from mta.control import number, value
+from mta.control import Control, listed
 from mta.queue.submit import Submission
 from mta.received import Connection
 from mta.smtp.policy import Policy
 from mta.smtp.session import GONE, INTERNAL, NO_CONTROLS, TIMEOUT, Session
 from supervise.command import Argv, command
+from supervise.environment import VARIABLES
 from supervise.errors import Temporary
 from supervise.fd import Closed, Reader, TimedOut, Writer
+from supervise.program import ignore_broken_pipes
 
 CLIENT_IN, CLIENT_OUT = 0, 1
 PATIENCE = 1200  # seconds
@@ -65,19 +65,16 @@ LONGEST_PATIENCE = 2_000_000  # seconds; poll counts milliseconds in 31 bits
 
 @command(b"qmail-smtpd", again=True)
 def main(argv: Argv) -> int:
-    before = signal.signal(signal.SIGPIPE, signal.SIG_IGN)
-    try:
-        return serve()
-    finally:
-        signal.signal(signal.SIGPIPE, before)
+    ignore_broken_pipes()
+    return serve(listed())
 
 
-def serve() -> int:
+def serve(control: Control) -> int:
     """Serve one client; the exit code."""
     patience = PATIENCE
     try:
-        patience = min(max(number(b"timeoutsmtpd", PATIENCE), 1), LONGEST_PATIENCE)
-        session = begin()
+        patience = min(max(control.number(b"timeoutsmtpd", PATIENCE), 1), LONGEST_PATIENCE)
+        session = begin(control)
     except Temporary:
         say_goodbye(Writer(CLIENT_OUT, patience), NO_CONTROLS)
         return GONE
@@ -92,18 +89,18 @@ def serve() -> int:
         session.close()
 
 
-def begin() -> Session:
+def begin(control: Control) -> Session:
     """A session as the control files and the environment want it.
 
     Raises:
         Temporary: a control file cannot be read, or we have no name.
     """
-    me, greeting = value(b"me"), value(b"smtpgreeting")
+    me, greeting = control.value(b"me"), control.value(b"smtpgreeting")
     name = me if greeting is None else greeting
     if name is None:
         raise Temporary(b"control/me is missing")
-    policy = Policy.read(os.environb, me)
-    return Session(name, policy, Connection(os.environb), Submission, time.time)
+    policy = Policy.read(control, VARIABLES, me)
+    return Session(name, policy, Connection(VARIABLES), Submission, time.time)
 
 
 def converse(session: Session, patience: float) -> int:

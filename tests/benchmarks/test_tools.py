@@ -1,4 +1,4 @@
-"""The benchmarks of the log programs and of service trees: they run, believe no wrong output, and leave nothing."""
+"""The benchmarks of log programs, of service trees and of servers: they run, believe no wrong output, leave nothing."""
 
 from __future__ import annotations
 
@@ -79,6 +79,26 @@ def test_service_trees_are_measured(tmp_path: Path) -> None:
     assert table["processes"][ours] == "4"
     assert all(float(cells[ours]) > 0 for name, cells in table.items() if name.startswith(("all", "CPU to", "restart")))
     assert not list(tmp_path.iterdir()) and not living_in(tmp_path)
+
+
+def test_servers_of_connections_are_measured(tmp_path: Path) -> None:
+    words = "--connections 40 --rounds 1 --rules 300 --idle 3 --trace 2 --only served,rules,idle"
+    benchmark = start(tmp_path, "connections.py " + words)
+    out, err = benchmark.communicate(timeout=60)
+    assert (benchmark.returncode, err) == (0, "")
+    for table in out.strip().split("\n\n"):
+        heading, _, *works = rows(table).values()
+        assert all(float(row[heading.index("pyqmail")]) >= 0 for row in works if "memory" not in row[0])
+    assert "| 3 idle connections |" in out
+    assert not list(tmp_path.iterdir()) and not living_in(tmp_path)
+
+
+def test_a_connection_that_is_not_served_is_no_figure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    connections = importlib.import_module("connections")
+    server = connections.Server(connections.System(connections.BIN, None, Path("/")), [], "/bin/true")
+    with server, pytest.raises(SystemExit, match="the server says b''"):
+        server.serve(1, 1, speaks=True)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -51,7 +51,7 @@ def test_a_message_costs_no_fork_and_no_exec(own: Instance) -> None:
 
 
 def idle_workers(mail: Instance) -> list[int]:
-    return descendants(mail.pid("qmail-smtpd"), "tcpserver: idle worker")
+    return descendants(mail.pid("qmail-smtpd"), "tcpserver: worker")
 
 
 def memory(mail: Instance) -> int:

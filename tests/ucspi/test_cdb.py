@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from supervise.errors import Temporary
-from ucspi.cdb import HEADER, PAIR, Cdb, write
+from ucspi.cdb import HEADER, PAIR, SCANNED, Cdb, write
 
 TINYCDB = Path("/usr/bin/cdb")
 NO_HASH = [b"s9nra7e", b"9ydxukg", b"9yf87kg", b"vpbzd6i", b"ootpwgq"]  # their hash is 0
@@ -137,6 +137,23 @@ def test_mentions_may_be_wrong_only_by_saying_yes() -> None:
     assert not opened().mentions(b"@")
     write(b"x.cdb", b"x.tmp", [])
     assert not opened().mentions(b"/")
+
+
+def test_a_large_file_is_looked_through_for_who_asks_again_and_each_version_by_itself() -> None:
+    write(b"x.cdb", b"x.tmp", [(b"key", b"x" * SCANNED), (b"10.0.0.0/8", b"")])
+    assert [opened().mentions(b"/"), opened().mentions(b"/"), opened().mentions(b"/8")] == [True, True, True]
+    write(b"x.cdb", b"x.tmp", [(b"key", b"x" * SCANNED)])
+    assert [opened().mentions(b"/") for _ in range(3)] == [True, False, False]
+    write(b"x.cdb", b"x.tmp", [(b"key", b"x" * (SCANNED - len("key") - 8 - 1) + b"/8")])
+    assert [opened().mentions(b"/8") for _ in range(3)] == [True, True, True], "it lies across two reads"
+
+
+def test_a_file_is_the_same_whatever_the_pieces_in_which_it_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    records = [(b"key %d" % number, b"x" * (number % 50)) for number in range(1000)]
+    write(b"x.cdb", b"x.tmp", records)
+    monkeypatch.setattr("ucspi.cdb.PIECE", 100)
+    write(b"y.cdb", b"y.tmp", records)
+    assert Path("x.cdb").read_bytes() == Path("y.cdb").read_bytes()
 
 
 def test_a_reader_keeps_the_file_that_it_opened() -> None:

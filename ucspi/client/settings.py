@@ -11,7 +11,7 @@ from ucspi import ip
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from supervise.command import Argv
-    from ucspi.environ import Variable
+    from supervise.environment import Variable
 
 LETTERS = b"46hHrRdDqQvi:p:T:l:t:I:"
 QUIET, ERRORS, ALL = 0, 1, 2  # what is said

@@ -27,11 +27,13 @@ each variable.
 
 from __future__ import annotations
 
+from itertools import chain
+
 from supervise.errors import Permanent
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from ucspi.cdb import Cdb
 
@@ -41,13 +43,16 @@ BLANK = b" \t\n"
 DOT = ord(".")
 
 
-def compile(text: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """The records of the rules in *text*: pairs of key and data, in the order of the lines.
+def compile(parts: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:
+    """The records of the rules in a text: pairs of key and data, in the order of the lines.
+
+    Args:
+        parts: the text, in pieces of any size.
 
     Raises:
         Permanent: a line is no rule.
     """
-    for _, line in lines(text):
+    for _, line in lines(parts):
         try:
             address, data = parse(line)
             keys = spread(address)
@@ -58,11 +63,15 @@ def compile(text: bytes) -> Iterator[tuple[bytes, bytes]]:
             yield key, data
 
 
-def lines(text: bytes) -> Iterator[tuple[int, bytes]]:
-    """The lines of *text* that are rules, each with its number, from 1 on."""
-    for number, line in enumerate(text.split(b"\n"), 1):
-        if not line.startswith(b"#") and (line := line.rstrip(BLANK)):
-            yield number, line
+def lines(parts: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
+    """The lines of a text in *parts* that are rules, each with its number, from 1 on."""
+    number, rest = 0, b""
+    for part in chain(parts, [b"\n"]):
+        *whole, rest = (rest + part).split(b"\n")
+        for line in whole:
+            number += 1
+            if not line.startswith(b"#") and (line := line.rstrip(BLANK)):
+                yield number, line
 
 
 def parse(line: bytes) -> tuple[bytes, bytes]:

@@ -38,7 +38,7 @@ from __future__ import annotations
 
 from supervise.command import Argv, command
 from supervise.errors import Temporary, Usage
-from supervise.fd import read_all
+from supervise.fd import chunks
 from ucspi import cdb
 from ucspi.rules.rules import compile
 
@@ -62,10 +62,9 @@ def main(argv: Argv) -> int:
 def records() -> Iterator[tuple[bytes, bytes]]:
     """The records of the rules on descriptor 0."""
     try:
-        text = read_all(0)
+        yield from compile(chunks(0))
     except OSError as error:
         raise Temporary(b"unable to read input", error) from None
-    yield from compile(text)
 
 
 def trouble(error: OSError, name: bytes, draft: bytes) -> bytes:

@@ -115,7 +115,7 @@ def origin(key: bytes, name: bytes) -> bytes:
 
 def line_of(key: bytes, source: bytes) -> tuple[int, bytes] | None:
     """The number and the text of the first line in *source* that stands for *key*."""
-    for number, line in lines(source):
+    for number, line in lines([source]):
         try:
             if key in spread(parse(line)[0]):
                 return number, line

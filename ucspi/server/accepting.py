@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 SPARE = 32  # descriptors that we need besides two for each connection, those of its worker
 SHORT = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)  # the system cannot give more now
+WAITING = 64  # workers that may wait for a foreign program, each with its 2 MB
 BREATH = 0.5  # seconds until we ask again then
 
 
@@ -49,7 +50,7 @@ class Accepting:
         self.name, self.limits, self.endings, self.drain = name, limits, frozenset(endings), drain
         old_limit = allow_descriptors(sockets * limits.most + SPARE + len(doors))
         restore_limit = functools.partial(resource.setrlimit, resource.RLIMIT_NOFILE, old_limit)
-        self.pool = Pool(work, lambda key: restore_limit(), limit=limits.most)
+        self.pool = Pool(work, lambda key: restore_limit(), limit=limits.most, waits=WAITING)
         self.signals = Signals(*self.endings)
         signal.signal(signal.SIGPIPE, signal.SIG_IGN)  # that nobody reads the log is no reason to stop
         self.resting_until = 0.0  # when we accept again after the system had no more to give

@@ -9,14 +9,13 @@ from __future__ import annotations
 import fcntl
 import marshal
 import os
-import signal
 import socket
 
-from supervise.command import say
-from supervise.errors import PERMANENT, TEMPORARY, Temporary
+from supervise.command import Become, say
+from supervise.errors import PERMANENT, TEMPORARY, Temporary, reason
 from supervise.fd import write_all
-from supervise.program import DEFAULT_PATH, execute, find
-from supervise.title import set_title
+from supervise.program import DEFAULT_PATH, find, ignore_broken_pipes
+from supervise.title import Title
 from supervise.worker import run_again
 from ucspi import ip
 from ucspi.cdb import Cdb
@@ -30,7 +29,7 @@ from ucspi.tls.speakers import CONTROL, DATA, start
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ucspi.environ import Variable
+    from supervise.environment import Variable
     from ucspi.tcp.crowd import Counts
 
 DENIED = PERMANENT
@@ -44,6 +43,7 @@ class Server:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self.busy, self.idle = Title(settings.program), Title([settings.name + b":", b"worker"])
 
     def __call__(self, payload: bytes) -> int:
         try:
@@ -71,7 +71,7 @@ class Server:
             Become: the worker is to become the program.
         """
         settings = self.settings
-        signal.signal(signal.SIGPIPE, signal.SIG_IGN)  # that nobody reads the log is no reason to stop
+        ignore_broken_pipes()  # that nobody reads the log is no reason to stop
         if settings.verbosity >= ALL:
             shown = shown_ip(remote.ip, settings.as_ipv6).encode()
             say(b"%s: pid %d from %s" % (settings.name, os.getpid(), shown))
@@ -102,7 +102,7 @@ class Server:
         put(changes)
         if settings.tls and not have_tls(settings):
             return TEMPORARY
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+        ignore_broken_pipes(False)
         return self.run(path)
 
     def decide(self, remote: End, info: bytes | None) -> tuple[bool, list[Variable]]:
@@ -129,23 +129,19 @@ class Server:
         """Run the program, looked for along *path*; the exit code if it left this process as it was.
 
         Raises:
-            Temporary: it cannot be run.
-            Become: it is ours, but may not run twice in one process.
+            Become: it is not ours, or may not run twice in one process.
         """
         program = self.settings.program
         command = find(program[0], path)
         if self.settings.metrics:
             fcntl.fcntl(metrics.TELLER, fcntl.F_SETFD, fcntl.FD_CLOEXEC)
         if command is None:
-            try:
-                execute(program, path)
-            except OSError as error:
-                raise Temporary(b"unable to run " + program[0], error) from None
+            raise Foreign(self, path)
         if self.settings.metrics:
             os.close(metrics.TELLER)
-        set_title(program)
+        self.busy.show()
         code = run_again(program, path, command)
-        set_title([self.settings.name + b":", b"idle worker"])
+        self.idle.show()
         return code
 
     def log(self, verdict: bytes, local: End, remote: End, info: bytes | None) -> None:
@@ -161,6 +157,21 @@ class Server:
         """Say why the connection is dropped, unless we are to be quiet."""
         if self.settings.verbosity >= ERRORS:
             say(self.settings.drop + line)
+
+
+class Foreign(Become):
+    """Run the program of *server*, which is none of ours."""
+
+    foreign = True
+
+    def __init__(self, server: Server, path: bytes) -> None:
+        super().__init__(server.settings.program, path)
+        self.server = server
+
+    def refuse(self, error: OSError) -> int:
+        self.server.warn(b"unable to run " + self.argv[0] + b": " + reason(error))
+        self.server.count(metrics.TROUBLE)
+        return TEMPORARY
 
 
 def tell(text: bytes) -> None:

@@ -24,7 +24,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ucspi.environ import Variable
+    from supervise.environment import Variable
 
     Counts = tuple[int, int, int, int]  # of a connection, itself included: in the order of LIMITS
 

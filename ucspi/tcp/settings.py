@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ipaddress import IPv4Network, IPv6Network
 
     from supervise.command import Argv
-    from ucspi.environ import Variable
+    from supervise.environment import Variable
 
 LETTERS = b"146UXpPhHrRoOdDqQvc:C:x:B:g:u:b:l:t:I:"
 WORDS_TOO = {

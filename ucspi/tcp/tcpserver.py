@@ -15,7 +15,14 @@ A program of this system that can serve one connection after another in one proc
 so; any other is started afresh for each connection.  Both get the same environment,
 descriptors and folder, and nothing of the connection before.
 
-tcpserver exits when it receives TERM.  Connections that are being served go on.
+The process number in the log is that of a worker, which prepares the connection.  It runs a
+program of this system itself; for another it waits, while there are fewer than 64
+connections, and hands on HUP, INT, QUIT, USR1, USR2, ALRM and TERM; with more it becomes the
+program, as the original always did.
+
+tcpserver exits when it receives TERM.  Connections that are being served go on.  Nothing
+has to be loaded again by a signal: rules, certificates and /etc/resolv.conf are read when
+they are needed, or have changed.
 
 Listening:
     -c limit      serve no more than limit connections at once; more wait (default: 40)

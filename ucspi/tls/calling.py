@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Mapping
 
-    from ucspi.environ import Variable
+    from supervise.environment import Variable
 
 OUTSIDE, INSIDE, TELLING = 0, 1, 3  # descriptors of the process
 

@@ -58,7 +58,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
 
-    from ucspi.environ import Variable
+    from supervise.environment import Variable
 
 USAGE = (
     b"[ -46hHrRdDqQvxXnNsSeE ] [ -i localip ] [ -p localport ] [ -T timeoutconn ] [ -l localname ] [ -t timeoutinfo ] "

@@ -51,7 +51,7 @@ from ucspi.tls.settings import NEVER, REQUIRE, TlsSettings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ucspi.environ import Variable
+    from supervise.environment import Variable
 
 FLAGS = {
     b"s": ("tell", True),

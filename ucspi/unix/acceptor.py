@@ -6,9 +6,9 @@ import os
 import signal
 import socket
 
-from supervise.command import say
+from supervise.command import Become, say
 from supervise.fd import write_all
-from supervise.program import DEFAULT_PATH, execute, find
+from supervise.program import DEFAULT_PATH, find
 from supervise.title import set_title
 from supervise.worker import run_again
 from ucspi.server.accepting import Accepting
@@ -20,7 +20,7 @@ from ucspi.unix.settings import MOST, Settings
 ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT)
 IGNORED = (signal.SIGHUP, signal.SIGPIPE, signal.SIGALRM)  # by us and, as with the original, by what we run
 UNABLE = 255  # exit code of a worker that cannot run the program
-IDLE = [b"unixserver:", b"idle worker"]
+BETWEEN = [b"unixserver:", b"worker"]
 
 
 class Acceptor(Accepting):
@@ -74,7 +74,7 @@ class Server:
 
         Raises:
             Failed: it cannot be.
-            Become: the worker is to become the program.
+            Become: the program is not ours, or may not run twice in one process.
         """
         for number in IGNORED:
             signal.signal(number, signal.SIG_IGN)
@@ -88,8 +88,18 @@ class Server:
         path = os.environb.get(b"PATH", DEFAULT_PATH)
         command = find(program[0], path)
         if command is None:
-            step(b"execvp", lambda: execute(program, path))
+            raise Foreign(program, path)
         set_title(program)
         code = run_again(program, path, command)
-        set_title(IDLE)
+        set_title(BETWEEN)
         return code
+
+
+class Foreign(Become):
+    """Run a program that is none of ours."""
+
+    foreign = True
+
+    def refuse(self, error: OSError) -> int:
+        say(Failed(b"execvp", error).line)
+        return UNABLE

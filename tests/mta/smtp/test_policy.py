@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from mta.control import Control
 from mta.smtp.policy import Policy, Rcpthosts
 from supervise.errors import Temporary
 from ucspi import cdb
@@ -25,7 +26,7 @@ def more(control: Path, *hosts: bytes) -> None:
 
 def test_hosts_are_listed_by_name_or_by_what_is_above_them(control: Path) -> None:
     (control / "rcpthosts").write_bytes(b"# mine\nheaven.af.mil\n.sub.af.mil \nOther.Example\n")
-    allow = Rcpthosts.read().allow
+    allow = Rcpthosts.read(Control()).allow
     assert allow(b"bill@heaven.af.mil")
     assert allow(b"bill@HEAVEN.AF.MIL")
     assert allow(b"a@b@other.example")
@@ -41,19 +42,19 @@ def test_hosts_are_listed_by_name_or_by_what_is_above_them(control: Path) -> Non
 
 def test_without_rcpthosts_every_host_is_ours(control: Path) -> None:
     more(control, b"other.example")
-    assert Rcpthosts.read().allow(b"bill@any.where")
+    assert Rcpthosts.read(Control()).allow(b"bill@any.where")
 
 
 def test_an_empty_rcpthosts_refuses_every_host(control: Path) -> None:
     (control / "rcpthosts").write_bytes(b"")
-    assert not Rcpthosts.read().allow(b"bill@any.where")
-    assert Rcpthosts.read().allow(b"bill")
+    assert not Rcpthosts.read(Control()).allow(b"bill@any.where")
+    assert Rcpthosts.read(Control()).allow(b"bill")
 
 
 def test_morercpthosts_is_asked_when_rcpthosts_has_no_answer(control: Path) -> None:
     (control / "rcpthosts").write_bytes(b"a.example\n")
     more(control, b"more.example", b".sub.example")
-    allow = Rcpthosts.read().allow
+    allow = Rcpthosts.read(Control()).allow
     assert allow(b"x@More.Example")
     assert allow(b"x@y.z.sub.example")
     assert not allow(b"x@less.example")
@@ -62,7 +63,7 @@ def test_morercpthosts_is_asked_when_rcpthosts_has_no_answer(control: Path) -> N
 def test_a_damaged_morercpthosts_matters_only_when_it_is_asked(control: Path) -> None:
     (control / "rcpthosts").write_bytes(b"a.example\n")
     (control / "morercpthosts.cdb").write_bytes(b"x")
-    hosts = Rcpthosts.read()
+    hosts = Rcpthosts.read(Control())
     assert hosts.allow(b"x@a.example")
     with pytest.raises(Temporary):
         hosts.allow(b"x@b.example")
@@ -70,7 +71,7 @@ def test_a_damaged_morercpthosts_matters_only_when_it_is_asked(control: Path) ->
 
 def test_bad_senders_are_addresses_or_whole_hosts(control: Path) -> None:
     (control / "badmailfrom").write_bytes(b"Spam@irs.gov\n@Evil.Example\nnohost\n@\n")
-    refuses = Policy.read({}, None).refuses
+    refuses = Policy.read(Control(), {}, None).refuses
     for sender in b"spam@IRS.gov", b"joe@evil.example", b"NoHost", b"joe@":
         assert refuses(sender)
     for sender in b"joe@irs.gov", b"", b"evil.example", b"joe@x.evil.example", b"spam":
@@ -79,9 +80,9 @@ def test_bad_senders_are_addresses_or_whole_hosts(control: Path) -> None:
 
 def test_a_relay_client_sends_anywhere_and_its_suffix_is_added(control: Path) -> None:
     (control / "rcpthosts").write_bytes(b"")
-    assert Policy.read({b"RELAYCLIENT": b""}, None).relayed(b"x@any.where") == b"x@any.where"
-    assert Policy.read({b"RELAYCLIENT": b"@gate"}, None).relayed(b"x") == b"x@gate"
-    assert Policy.read({}, None).relayed(b"x@any.where") is None
+    assert Policy.read(Control(), {b"RELAYCLIENT": b""}, None).relayed(b"x@any.where") == b"x@any.where"
+    assert Policy.read(Control(), {b"RELAYCLIENT": b"@gate"}, None).relayed(b"x") == b"x@gate"
+    assert Policy.read(Control(), {}, None).relayed(b"x@any.where") is None
 
 
 @pytest.mark.parametrize(
@@ -100,25 +101,25 @@ def test_databytes_is_the_variable_or_else_the_file(
 ) -> None:
     if controlled is not None:
         (control / "databytes").write_bytes(controlled)
-    assert Policy.read({} if variable is None else {b"DATABYTES": variable}, None).databytes == limit
+    assert Policy.read(Control(), {} if variable is None else {b"DATABYTES": variable}, None).databytes == limit
 
 
 def test_our_ip_addresses_become_our_name(control: Path) -> None:
-    named = Policy.read({}, b"me.example").named
+    named = Policy.read(Control(), {}, b"me.example").named
     assert named(b"joe@[127.0.0.1]") == b"joe@me.example"
     assert named(b"joe@[0.0.0.0]") == b"joe@me.example"
     assert named(b"joe@[192.0.2.99]") == b"joe@[192.0.2.99]"
     assert named(b"joe@127.0.0.1") == b"joe@127.0.0.1"
     (control / "localiphost").write_bytes(b"lip.example\n")
-    assert Policy.read({}, b"me.example").named(b"joe@[127.0.0.1]") == b"joe@lip.example"
+    assert Policy.read(Control(), {}, b"me.example").named(b"joe@[127.0.0.1]") == b"joe@lip.example"
 
 
 def test_without_a_name_ip_addresses_stay(control: Path) -> None:
-    assert Policy.read({}, None).named(b"joe@[127.0.0.1]") == b"joe@[127.0.0.1]"
+    assert Policy.read(Control(), {}, None).named(b"joe@[127.0.0.1]") == b"joe@[127.0.0.1]"
 
 
 @pytest.mark.parametrize("name", ["rcpthosts", "badmailfrom", "databytes", "localiphost"])
 def test_a_control_file_that_cannot_be_read_is_no_policy(control: Path, name: str) -> None:
     (control / name).mkdir()
     with pytest.raises(Temporary):
-        Policy.read({b"DATABYTES": b"1"}, b"me")
+        Policy.read(Control(), {b"DATABYTES": b"1"}, b"me")

@@ -50,7 +50,7 @@ def inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def compiled(text: bytes) -> Cdb:
-    cdb.write(b"r.cdb", b"r.tmp", compile(text))
+    cdb.write(b"r.cdb", b"r.tmp", compile([text]))
     found = Cdb.open(b"r.cdb")
     assert found is not None
     return found
@@ -89,7 +89,7 @@ def test_a_line_without_instruction_is_an_error_and_no_loop(line: bytes) -> None
 
 
 def test_lines_of_nothing_but_space_are_empty() -> None:
-    assert list(compile(b" \t\n\n  ")) == []
+    assert list(compile([b" \t\n\n  "])) == []
 
 
 def test_the_order_of_look_up() -> None:
@@ -189,6 +189,14 @@ def test_tcprules_crashed_at_any_call_leaves_the_old_rules_or_the_new_ones() -> 
         seen.add((found.get(b"1.2.3.4"), found.get(b"5.")))
         found.close()
     assert seen == {(b"D\0", None), (b"+A=new\0", b"D\0")}
+
+
+def test_tcprules_needs_little_memory_for_much_input() -> None:
+    text = b"".join(b"# %0*d\n10.%d.%d.:deny\n" % (1000, n, n >> 8, n & 255) for n in range(60_000))
+    assert len(text) > 60_000_000
+    done = run("softlimit", "-a", "60000000", "tcprules", "x.cdb", "x.tmp", input=text)
+    assert (done.code, done.err) == (0, b"")
+    assert Path("x.cdb").stat().st_size > 60_000 * 30
 
 
 def test_tcprules_says_what_it_cannot_do() -> None:

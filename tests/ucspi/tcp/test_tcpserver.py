@@ -312,7 +312,7 @@ def test_processes_have_titles(home: dict[str, str | None]) -> None:
             assert client.recv(3) == b"220"
             assert title(server.pids()[0]) == "qmail-smtpd"
         server.logged(" end ")
-        assert title(server.pids()[0]) == "tcpserver: idle worker"
+        assert title(server.pids()[0]) == "tcpserver: worker"
 
 
 def test_another_program_in_front_of_ours_is_respected(home: dict[str, str | None], tmp_path: Path) -> None:
@@ -324,6 +324,15 @@ def test_another_program_in_front_of_ours_is_respected(home: dict[str, str | Non
         assert server.ask() == b"mine\n"
         (bin / "qmail-smtpd").unlink()
         assert server.ask(say=b"QUIT\r\n").startswith(b"220 mail.example ")
+
+
+def test_a_foreign_program_can_be_ended_by_the_number_in_the_log() -> None:
+    with Server("sh", "-c", "echo ready; exec sleep 1000") as server, server.connect() as client:
+        assert client.recv(6) == b"ready\n"
+        [pid] = server.pids()
+        os.kill(int(pid), signal.SIGTERM)
+        assert client.recv(1) == b""
+        server.logged(f" end {pid} status 15")
 
 
 # -- starting and stopping -----------------------------------------------------------------------
