@@ -145,14 +145,18 @@ def take_name(program: bytes) -> None:
         os.close(fd)
 
 
-def execute(argv: Argv, path: bytes | None = None) -> NoReturn:
+def execute(argv: Argv, path: bytes | None = None, program: bytes | None = None) -> NoReturn:
     """Exec *argv* with the environment as it is, entries included that no variable can have; returns never.
+
+    Args:
+        path: where to look for the program instead of `PATH`.
+        program: its file, when that is not what its first word says.
 
     Raises:
         OSError: it cannot be run; of several places, the first real obstacle counts.
     """
     try:
-        first_of(argv, path, os.execv)
+        first_of(argv, path, os.execv, program)
     except ValueError:  # a NUL in an argument: nothing that exec could carry
         raise OSError(errno.EINVAL, os.strerror(errno.EINVAL)) from None
     raise AssertionError
@@ -170,8 +174,12 @@ def start(argv: Argv, path: bytes | None = None) -> int:
     return first_of(argv, path, lambda file, words: os.posix_spawn(file, words, VARIABLES, setsigmask=[]))
 
 
-def first_of(argv: Argv, path: bytes | None, attempt: Callable[[bytes, Argv], int]) -> int:
+def first_of(
+    argv: Argv, path: bytes | None, attempt: Callable[[bytes, Argv], int], program: bytes | None = None
+) -> int:
     """What *attempt* makes of the first place where *argv* can be run, looked for along *path* as exec does.
+
+    *program*, if given, is looked for instead of the first word.
 
     Raises:
         OSError: there is none; the first real obstacle counts.
@@ -181,7 +189,7 @@ def first_of(argv: Argv, path: bytes | None, attempt: Callable[[bytes, Argv], in
         argv[0] or b".",
         *argv[1:],
     ]  # an empty name means the folders of PATH, and the interpreter takes no empty word
-    for file in candidates(argv[0], path):
+    for file in candidates(argv[0] if program is None else program, path):
         try:
             return attempt(file, words)
         except OSError as error:

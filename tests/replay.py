@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import difflib
+import errno
 import fnmatch
 import glob
 import grp
@@ -23,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from commands import BIN
+from until import until
 
 KIT = Path(__file__).resolve().parent / "vectors"
 SKELETON = ("alias", "control", "users", "queue")
@@ -46,7 +48,7 @@ class Peer(threading.Thread):
         super().__init__(daemon=True)
         self.scripts = scripts
         self.heard: list[bytes] = []
-        self.listener = socket.create_server(("127.0.0.1", port))
+        self.listener = until(lambda: listen(port), what=f"port {port} is free")
         self.port = self.listener.getsockname()[1]
 
     def run(self) -> None:
@@ -94,6 +96,16 @@ class Peer(threading.Thread):
         except OSError:
             pass
         return heard
+
+
+def listen(port: int) -> socket.socket | None:
+    """A listening socket on *port*, or None while another run has it."""
+    try:
+        return socket.create_server(("127.0.0.1", port))
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise
+        return None
 
 
 class Run:

@@ -15,7 +15,7 @@ from ucspi.ip import family
 
 
 def connect(address: str, port: int, seconds: int) -> socket.socket:
-    """A connection to *port* of *address* (IPv4 or IPv6, as text).
+    """A connection to *port* of *address* (IPv4 or IPv6, as text), which keeps *seconds* as its limit.
 
     Raises:
         TimeoutError: nothing answered within *seconds* (at least one), or within the kernel's own patience.
@@ -24,18 +24,31 @@ def connect(address: str, port: int, seconds: int) -> socket.socket:
     connection = socket.socket(family(address), socket.SOCK_STREAM)
     try:
         limit(connection, seconds)
-        connection.connect((address, port))
-    except BlockingIOError:  # how the kernel says that the limit is over
-        connection.close()
-        raise TimeoutError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT)) from None
+        reach(connection, (address, port))
     except BaseException:
         connection.close()
         raise
     return connection
 
 
-def limit(connection: socket.socket, seconds: int) -> None:
-    """From now on each read and write that is stuck for *seconds* (at least one) raises `BlockingIOError`."""
-    interval = struct.pack("@ll", max(1, min(seconds, 0x7FFFFFFF)), 0)
+def reach(connection: socket.socket, address: tuple[str, int] | tuple[str, int, int, int]) -> None:
+    """Connect a socket to *address*, as its kind has it.
+
+    Raises:
+        TimeoutError: nothing answered within the limit of the socket, or within the kernel's own patience.
+        OSError: somebody or something refused.
+    """
+    try:
+        connection.connect(address)
+    except BlockingIOError:  # how the kernel says that the limit is over
+        raise TimeoutError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT)) from None
+
+
+def limit(connection: socket.socket, seconds: int | None) -> None:
+    """From now on each read and write that is stuck for *seconds* (at least one) raises `BlockingIOError`.
+
+    None takes the limit away.
+    """
+    interval = struct.pack("@ll", 0 if seconds is None else max(1, min(seconds, 0x7FFFFFFF)), 0)
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, interval)
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, interval)

@@ -94,3 +94,16 @@ def interface_name(end: End) -> bytes | None:
 def put(changes: Iterable[Variable]) -> None:
     """Set the variables in *changes*, as far as a C string goes; unset those whose value is None."""
     change((name, value and value.partition(b"\0")[0]) for name, value in changes if name or value is None)
+
+
+def as_ssl(variables: Iterable[Variable], tcp_too: bool) -> list[Variable]:
+    """*variables* under the names of ucspi-ssl: SSLREMOTEIP and so on; under their own, too, or those are unset."""
+    tcp = [pair for pair in variables if pair[0] != b"PROTO"]
+    own = [(b"SSL" + name[3:], value) for name, value in tcp if not name.startswith(b"TCP6")]
+    return [(b"PROTO", b"SSL"), *own, *(tcp if tcp_too else [(name, None) for name, _ in tcp])]
+
+
+def from_entries(entries: bytes) -> list[tuple[bytes, bytes]]:
+    """The variables in *entries*, each `NAME=value` and NUL."""
+    pairs = (entry.partition(b"=") for entry in entries.split(b"\0") if entry)
+    return [(name, value) for name, _, value in pairs]

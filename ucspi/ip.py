@@ -6,6 +6,7 @@ Text of an address is what `socket` gives: `192.0.2.1`, `2001:db8::1`, and
 
 from __future__ import annotations
 
+import os
 import socket
 
 MAPPED = "::ffff:"
@@ -58,3 +59,11 @@ def leading_number(text: bytes) -> int:
     """The decimal digits that *text* begins with, as a number (of no more than 64 bits); 0 for none."""
     digits = len(text) - len(text.lstrip(b"0123456789"))
     return int(text[:digits][:19] or 0)
+
+
+def interface_number(name: bytes) -> int:
+    """The number of the network interface *name*; as the original, 0 when there is none."""
+    try:
+        return socket.if_nametoindex(os.fsdecode(name))
+    except OSError:
+        return 0

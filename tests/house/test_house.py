@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import configparser
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -20,7 +21,18 @@ def commands() -> dict[str, str]:
     config = configparser.ConfigParser()
     config.read(ROOT / "setup.cfg")
     lines = config["options.entry_points"]["console_scripts"].strip().splitlines()
-    return {name.strip(): target.split(":")[0].strip() for name, target in (line.split("=") for line in lines)}
+    found = {name.strip(): target.split(":")[0].strip() for name, target in (line.split("=") for line in lines)}
+    scripts = [ROOT / line.strip() for line in config["options"]["scripts"].strip().splitlines()]
+    return found | {script.name: script_module(script) for script in scripts}
+
+
+def script_module(script: Path) -> str:
+    """The module whose `main` a script of ours calls; pip makes none for its name."""
+    found = re.fullmatch(
+        r"#!python\nimport sys\n\nfrom (\S+) import main\n\nsys.exit\(main\(\)\)\n", script.read_text()
+    )
+    assert found, script
+    return found[1]
 
 
 def module_path(module: str) -> Path:
@@ -117,8 +129,11 @@ def test_no_file_is_too_long() -> None:
 
 
 def test_the_map_is_sorted_and_true() -> None:
-    names = list(commands())
-    assert names == sorted(names)
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg")
+    for section, key in (("options.entry_points", "console_scripts"), ("options", "scripts")):
+        lines = config[section][key].strip().splitlines()
+        assert lines == sorted(lines, key=lambda line: line.split("=")[0].strip())
     for name, module in commands().items():
         path = module_path(module)
         assert path.exists(), f"{name}: no {path}"

@@ -17,10 +17,10 @@ from supervise.fd import write_all
 from supervise.program import DEFAULT_PATH, find, ignore_broken_pipes
 from supervise.title import Title
 from supervise.worker import run_again
-from ucspi import dns, ip
+from ucspi import ip
 from ucspi.cdb import Cdb
+from ucspi.ends import find_name, find_user
 from ucspi.environ import End, put, shown_ip, variables
-from ucspi.ident import remote_user
 from ucspi.rules import rules
 from ucspi.tcp import metrics
 from ucspi.tcp.crowd import message, reached
@@ -232,24 +232,6 @@ def forget_route(connection: socket.socket) -> None:
         connection.setsockopt(socket.IPPROTO_IP, socket.IP_OPTIONS, None, 0)
     except OSError:  # an IPv6 socket has none
         pass
-
-
-def find_name(end: End, paranoid: bool = False) -> bytes | None:
-    """The name of *end*, or None; if *paranoid*, only one that has the address of *end* as its own."""
-    address = ip.plain(end.ip)
-    try:
-        host = dns.name_of(address)
-        if host and paranoid and address not in dns.addresses(host, (6 if ":" in address else 4,)):
-            return None
-    except Temporary:
-        return None
-    return host
-
-
-def find_user(local: End, remote: End, patience: int) -> bytes | None:
-    """Who opened the connection at *remote*, cut where a C string would end; None when nobody tells."""
-    user = remote_user(local, remote, patience)
-    return None if user is None else user.split(b"\0", 1)[0]
 
 
 def visible(name: bytes | None) -> bytes:

@@ -8,7 +8,7 @@ import socket
 
 from supervise.errors import Temporary
 from ucspi import dns, ip
-from ucspi.tcp.settings import Settings, interface_number
+from ucspi.tcp.settings import Settings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def listen_to(host: bytes, service: bytes, settings: Settings) -> socket.socket:
     if family == socket.AF_INET6:
         listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)  # :: is for both families
         bare, _, interface = address.partition("%")
-        place = (bare, port, 0, interface_number(os.fsencode(interface)) if interface else settings.interface)
+        place = (bare, port, 0, ip.interface_number(os.fsencode(interface)) if interface else settings.interface)
     step(b"unable to bind", lambda: listening.bind(place))
     step(b"unable to listen", lambda: listening.listen(min(settings.backlog, SOMAXCONN)))
     listening.setblocking(False)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import socket
 
 from supervise.account import find_account
 from supervise.errors import Permanent, Temporary, Usage
 from supervise.options import options
-from ucspi.ip import leading_number
+from ucspi.ip import interface_number, leading_number
 from ucspi.tls.settings import WORDS as TLS_WORDS
 from ucspi.tls.settings import TlsSettings
 
@@ -203,14 +202,6 @@ def networks(value: bytes) -> list[IPv4Network | IPv6Network]:
         return [ip_network(word.decode("latin-1")) for word in value.split(b",")]
     except ValueError:
         raise Permanent(b"--proxy needs addresses or networks and not " + value) from None
-
-
-def interface_number(name: bytes) -> int:
-    """The number of the network interface *name*; as the original, 0 when there is none."""
-    try:
-        return socket.if_nametoindex(os.fsdecode(name))
-    except OSError:
-        return 0
 
 
 def user_number(value: bytes) -> int:

@@ -127,20 +127,30 @@ class Certificates:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE
+        context.options |= ssl.OP_IGNORE_UNEXPECTED_EOF  # else we could not go on to speak after it
         context.verify_mode = self.verify
         context.sni_callback = self.choose
         step(b"use certificate in " + file, lambda: context.load_cert_chain(file, self.key_of(file), no_password))
-        ca_file, ca_folder = self.variables.get(b"CAFILE"), self.variables.get(b"CADIR")
-        if ca_file or ca_folder:
-            what = b"use certificates in " + (ca_file or ca_folder or b"")
-            step(what, lambda: context.load_verify_locations(ca_file, ca_folder))
-        ciphers = self.variables.get(b"CIPHERS")
-        if ciphers:
-            step(b"use ciphers " + ciphers, lambda: context.set_ciphers(ciphers.decode("latin-1")))
+        use_choices(context, self.variables)
         parameters = self.variables.get(b"DHFILE")
         if parameters:
             step(b"use parameters in " + parameters, lambda: context.load_dh_params(os.fsdecode(parameters)))
         return context
+
+
+def use_choices(context: ssl.SSLContext, variables: Mapping[bytes, bytes]) -> None:
+    """Have *context* trust those in CAFILE and CADIR, and speak CIPHERS, as far as *variables* has them.
+
+    Raises:
+        Temporary: a file cannot be read, or is wrong.
+    """
+    ca_file, ca_folder = variables.get(b"CAFILE") or None, variables.get(b"CADIR") or None
+    if ca_file or ca_folder:
+        what = b"use certificates in " + (ca_file or ca_folder or b"")
+        step(what, lambda: context.load_verify_locations(ca_file, ca_folder))
+    ciphers = variables.get(b"CIPHERS")
+    if ciphers:
+        step(b"use ciphers " + ciphers, lambda: context.set_ciphers(ciphers.decode("latin-1")))
 
 
 def no_password() -> str:
@@ -160,8 +170,12 @@ def step(what: bytes, call: Callable[[], object]) -> None:
 
 def said_by(error: ssl.SSLError) -> bytes:
     """What the library said, in the words of the house."""
-    said = (getattr(error, "reason", None) or str(error.args[-1]).rstrip(".")).lower().replace("_", " ")
-    return STRANGE_NAME if said == "callback failed" else said.encode("ascii", "replace")
+    text = str(error.args[-1]).rpartition("] ")[2].partition(" (_ssl.c")[0]  # [SSL] text (_ssl.c:line)
+    said = (getattr(error, "reason", None) or text.rstrip(".")).lower().replace("_", " ")
+    if said == "callback failed":
+        return STRANGE_NAME
+    why = getattr(error, "verify_message", "").rstrip(".").replace("\n", " ")
+    return (f"{said}: {why}" if why else said).encode("ascii", "replace")
 
 
 def writing_of(file: bytes) -> tuple[int, int, int] | None:

@@ -16,6 +16,7 @@ from supervise.command import say
 from supervise.errors import TEMPORARY, Temporary, reason
 from supervise.pool import Pool
 from supervise.program import spawn
+from ucspi.environ import from_entries
 from ucspi.tls.settings import ASK, REQUIRE
 
 TYPE_CHECKING = False
@@ -180,5 +181,4 @@ def start(control: int) -> list[tuple[bytes, bytes]] | None:
             told += more
     except ConnectionError:  # the speaker is dead
         return None
-    pairs = (entry.partition(b"=") for entry in told.split(b"\0") if entry)
-    return [(name, value) for name, _, value in pairs]
+    return from_entries(told)

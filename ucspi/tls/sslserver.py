@@ -36,12 +36,13 @@ Exit status:
     100  wrong usage
     111  we cannot listen, have no certificate, or may not become uid and gid
 
-See also: tcpserver, tcprules
+See also: sslclient, tcpserver, tcprules
 """
 
 from __future__ import annotations
 
 from supervise.command import Argv, command
+from ucspi.environ import as_ssl
 from ucspi.ip import leading_number
 from ucspi.tcp.settings import LETTERS
 from ucspi.tcp.settings import Settings as TcpSettings
@@ -92,9 +93,7 @@ class Settings(TcpSettings):
             super().set(letter, value)
 
     def shown(self, variables: list[Variable]) -> list[Variable]:
-        tcp = [pair for pair in variables if pair[0] != b"PROTO"]
-        own = [(b"SSL" + name[3:], value) for name, value in tcp if not name.startswith(b"TCP6")]
-        return [(b"PROTO", b"SSL"), *own, *(tcp if self.tcp_too else [(name, None) for name, _ in tcp])]
+        return as_ssl(variables, self.tcp_too)
 
 
 @command(b"sslserver", USAGE)

@@ -56,26 +56,26 @@ def told(tls: ssl.SSLObject) -> Iterator[tuple[str, str]]:
     name_asked = getattr(tls, "server_hostname", None)
     if name_asked:
         yield "SSL_TLS_SNI", name_asked
-    yield from of_client(tls)
+    yield from of_peer(tls, "CLIENT" if tls.server_side else "SERVER")
 
 
-def of_client(tls: ssl.SSLObject) -> Iterator[tuple[str, str]]:
-    """What the client's certificate says, if it has sent one and somebody vouches for it."""
+def of_peer(tls: ssl.SSLObject, side: str) -> Iterator[tuple[str, str]]:
+    """What the certificate of the other *side* says, as far as somebody vouches for it."""
     coded = tls.getpeercert(binary_form=True)
-    if not coded:
-        yield "SSL_CLIENT_VERIFY", "NONE"
+    found: Any = tls.getpeercert()  # empty if nobody has been asked who vouches
+    yield f"SSL_{side}_VERIFY", "SUCCESS" if found else "NONE"
+    if coded:
+        yield f"SSL_{side}_CERT", pem(coded)
+    if not found:
         return
-    yield "SSL_CLIENT_VERIFY", "SUCCESS"
-    yield "SSL_CLIENT_CERT", pem(coded)
-    found: Any = tls.getpeercert()
-    yield "SSL_CLIENT_M_VERSION", str(found["version"])
-    yield "SSL_CLIENT_M_SERIAL", found["serialNumber"]
-    yield "SSL_CLIENT_V_START", found["notBefore"]
-    yield "SSL_CLIENT_V_END", found["notAfter"]
+    yield f"SSL_{side}_M_VERSION", str(found["version"])
+    yield f"SSL_{side}_M_SERIAL", found["serialNumber"]
+    yield f"SSL_{side}_V_START", found["notBefore"]
+    yield f"SSL_{side}_V_END", found["notAfter"]
     for letter, names in (("S", found["subject"]), ("I", found["issuer"])):
         pairs = [(SHORT.get(name, name), value) for group in names for name, value in group]
-        yield f"SSL_CLIENT_{letter}_DN", "".join(f"/{name}={value}" for name, value in pairs)
-        yield from {f"SSL_CLIENT_{letter}_DN_{name}": value for name, value in reversed(pairs)}.items()
+        yield f"SSL_{side}_{letter}_DN", "".join(f"/{name}={value}" for name, value in pairs)
+        yield from {f"SSL_{side}_{letter}_DN_{name}": value for name, value in reversed(pairs)}.items()
 
 
 def pem(coded: bytes) -> str:

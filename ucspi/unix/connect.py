@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 import socket
 
+from ucspi.descriptors import put_connection
 from ucspi.unix.address import address, put_variables
 from ucspi.unix.failure import step
-
-READING, WRITING = 6, 7  # where a program finds the connection
 
 
 def connect(path: bytes) -> None:
@@ -22,7 +19,4 @@ def connect(path: bytes) -> None:
     with connection:
         step(b"connect", lambda: connection.connect(address(path)))
         put_variables(connection, path)
-        lifted = step(b"dup2", lambda: fcntl.fcntl(connection, fcntl.F_DUPFD_CLOEXEC, WRITING + 1))
-    for number in (READING, WRITING):
-        os.dup2(lifted, number)
-    os.close(lifted)
+        step(b"dup2", lambda: put_connection(connection))

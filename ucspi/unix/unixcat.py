@@ -16,7 +16,8 @@ from __future__ import annotations
 
 from supervise.command import Argv, command, say
 from supervise.fd import copy
-from ucspi.unix.connect import READING, connect
+from ucspi.descriptors import READING
+from ucspi.unix.connect import connect
 from ucspi.unix.failure import CODE, Failed, step
 
 

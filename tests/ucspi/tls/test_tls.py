@@ -118,7 +118,9 @@ control, reading, writing = (int(os.environ[name]) for name in ("SSLCTLFD", "SSL
 os.write(control, b"Y")
 told = b""
 while not told.endswith(b"\\0\\0"):
-    told += os.read(control, 65536)
+    more = os.read(control, 65536)
+    assert more
+    told += more
 os.write(writing, told.split(b"\\0")[0] + b" " + os.read(reading, 99))
 """
 

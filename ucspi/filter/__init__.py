@@ -1,0 +1,1 @@
+"""Programs that bytes pass through on their way between a program and a connection."""
