@@ -41,7 +41,7 @@ import os
 
 from mta import control, home
 from mta.address import quote
-from mta.remote import routes, tcpto
+from mta.remote import routes, timeouts
 from mta.smtp import client
 from supervise.command import Argv, command
 from supervise.errors import Permanent, Temporary
@@ -149,18 +149,18 @@ class Settings:
 
 def reach(address: str, port: int, settings: Settings) -> client.Connection | None:
     """A connection to *address*, unless it is known not to answer, or turns out not to."""
-    known = tcpto.find(address)
+    known = timeouts.find(address)
     if known and known.unreachable():
         return None
     try:
         wire = connect(address, port, settings.connecting)
     except TimeoutError:
-        tcpto.timed_out(address)
+        timeouts.timed_out(address)
         return None
     except OSError:
         wire = None
     if known:
-        tcpto.answered(address)
+        timeouts.answered(address)
     return client.Connection(wire, settings.answering) if wire else None
 
 

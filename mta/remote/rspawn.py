@@ -28,7 +28,7 @@ from __future__ import annotations
 import os
 
 from mta import home
-from mta.remote import tcpto
+from mta.remote import timeouts
 from mta.spawner import Done, Job, Request, Spawner
 from supervise.command import Argv, command
 from supervise.errors import Usage
@@ -52,7 +52,7 @@ def main(argv: Argv) -> int:
     if len(argv) > 1:
         raise Usage
     try:
-        tcpto.clear()
+        timeouts.clear()
     except OSError:  # then there is none, or it is not ours to clear
         pass
     preload()

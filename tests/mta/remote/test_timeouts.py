@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from crashes import crashes_of
 
-from mta.remote import tcpto
+from mta.remote import timeouts
 
 NOW = 1_700_000_000
 
@@ -28,13 +28,13 @@ def record(address: str, failures: int, when: int) -> bytes:
 
 
 def unreachable(address: str) -> bool:
-    entry = tcpto.find(address)
+    entry = timeouts.find(address)
     return entry is not None and entry.unreachable()
 
 
 def test_an_attempt_that_times_out_is_recorded_as_the_original_does(table: Path) -> None:
-    tcpto.timed_out("192.0.2.1")
-    tcpto.timed_out("192.0.2.2")
+    timeouts.timed_out("192.0.2.1")
+    timeouts.timed_out("192.0.2.2")
     assert table.read_bytes() == record("192.0.2.1", 1, NOW) + record("192.0.2.2", 1, NOW) + bytes(62 * 16)
 
 
@@ -56,20 +56,20 @@ def test_two_in_a_row_make_an_address_unreachable_for_about_an_hour(table: Path)
 def test_attempts_at_nearly_the_same_time_count_once(table: Path) -> None:
     for when, failures in (NOW - 119, 1), (NOW - 120, 2), (NOW + 9, 2):
         table.write_bytes(record("192.0.2.1", 1, when) + bytes(63 * 16))
-        tcpto.timed_out("192.0.2.1")
+        timeouts.timed_out("192.0.2.1")
         assert table.read_bytes()[4] == failures
 
 
 def test_failures_count_to_ten(table: Path) -> None:
     table.write_bytes(record("192.0.2.1", 10, NOW - 9000) + bytes(63 * 16))
-    tcpto.timed_out("192.0.2.1")
+    timeouts.timed_out("192.0.2.1")
     assert table.read_bytes()[:16] == record("192.0.2.1", 10, NOW)
 
 
 def test_an_answer_clears_the_failures_and_nothing_else(table: Path) -> None:
     table.write_bytes(record("192.0.2.1", 3, 77) + record("192.0.2.2", 3, 77) + bytes(62 * 16))
-    tcpto.answered("192.0.2.2")
-    tcpto.answered("192.0.2.3")
+    timeouts.answered("192.0.2.2")
+    timeouts.answered("192.0.2.3")
     assert table.read_bytes()[:48] == record("192.0.2.1", 3, 77) + record("192.0.2.2", 0, 77) + bytes(16)
 
 
@@ -78,7 +78,7 @@ def test_a_full_table_gives_up_the_address_that_is_least_missed(table: Path) -> 
     full[40] = record("192.0.2.40", 6, NOW - 1025)  # older than the others by more than one failure counts
     full[50] = record("192.0.2.50", 6, NOW - 1023)
     table.write_bytes(b"".join(full))
-    tcpto.timed_out("198.51.100.1")
+    timeouts.timed_out("198.51.100.1")
     full[40] = record("198.51.100.1", 1, NOW)
     assert table.read_bytes() == b"".join(full)
 
@@ -87,46 +87,46 @@ def test_a_free_record_is_taken_before_another_is_given_up(table: Path) -> None:
     full = [record(f"192.0.2.{n}", 5, 1) for n in range(64)]
     full[63] = record("192.0.2.63", 0, NOW)
     table.write_bytes(b"".join(full))
-    tcpto.timed_out("198.51.100.1")
+    timeouts.timed_out("198.51.100.1")
     assert table.read_bytes()[63 * 16 :] == record("198.51.100.1", 1, NOW)
 
 
 def test_an_ipv6_address_is_recorded_under_one_that_no_host_can_have(table: Path) -> None:
-    tcpto.timed_out("2001:db8::1")
-    tcpto.timed_out("2001:db8::2")
-    first, second = tcpto.entries()[:2]
+    timeouts.timed_out("2001:db8::1")
+    timeouts.timed_out("2001:db8::2")
+    first, second = timeouts.entries()[:2]
     assert first.ip != second.ip
     assert first.ip[0] >= 240 and second.ip[0] >= 240
     assert first.address().startswith(tuple(str(n) for n in range(240, 256)))
     table.write_bytes(record(first.address(), 2, NOW) + bytes(63 * 16))
     assert unreachable("2001:db8::1")
     assert not unreachable("2001:db8::2")
-    tcpto.answered("2001:db8:0::1")
+    timeouts.answered("2001:db8:0::1")
     assert not unreachable("2001:db8::1")
 
 
 def test_everything_can_be_forgotten(table: Path) -> None:
     table.write_bytes(record("192.0.2.1", 3, NOW) * 64)
-    tcpto.clear()
+    timeouts.clear()
     assert table.read_bytes() == bytes(1024)
 
 
 @pytest.mark.parametrize("content", [b"", b"x" * 15, bytes(16) + b"x" * 7])
 def test_a_short_table_is_used_as_far_as_it_goes(table: Path, content: bytes) -> None:
     table.write_bytes(content)
-    tcpto.timed_out("192.0.2.1")
-    assert tcpto.find("192.0.2.1") is None if len(content) < 16 else tcpto.find("192.0.2.1")
+    timeouts.timed_out("192.0.2.1")
+    assert timeouts.find("192.0.2.1") is None if len(content) < 16 else timeouts.find("192.0.2.1")
     assert len(table.read_bytes()) == len(content)
 
 
 def test_without_a_table_nothing_is_remembered(table: Path) -> None:
     table.unlink()
-    tcpto.timed_out("192.0.2.1")
-    tcpto.answered("192.0.2.1")
-    assert tcpto.find("192.0.2.1") is None
+    timeouts.timed_out("192.0.2.1")
+    timeouts.answered("192.0.2.1")
+    assert timeouts.find("192.0.2.1") is None
     assert not table.exists()
     with pytest.raises(OSError):
-        tcpto.clear()
+        timeouts.clear()
 
 
 def test_a_change_waits_for_the_one_who_has_the_lock(table: Path) -> None:
@@ -135,15 +135,17 @@ def test_a_change_waits_for_the_one_who_has_the_lock(table: Path) -> None:
         child = os.fork()
         if child == 0:
             held.close()
-            tcpto.timed_out("192.0.2.1")
+            timeouts.timed_out("192.0.2.1")
             os._exit(0)
-        assert tcpto.find("192.0.2.1") is None  # who reads waits for nobody
+        assert timeouts.find("192.0.2.1") is None  # who reads waits for nobody
         assert os.waitpid(child, os.WNOHANG) == (0, 0)
     assert os.waitpid(child, 0)[1] == 0
-    assert tcpto.find("192.0.2.1") is not None
+    assert timeouts.find("192.0.2.1") is not None
 
 
 def test_a_crash_at_any_call_leaves_a_table_that_can_be_read(table: Path) -> None:
     before = record("192.0.2.1", 1, NOW - 9000) + bytes(63 * 16)
-    for _ in crashes_of(lambda: tcpto.timed_out("192.0.2.1"), lambda: table.write_bytes(before) and None, torn=False):
+    for _ in crashes_of(
+        lambda: timeouts.timed_out("192.0.2.1"), lambda: table.write_bytes(before) and None, torn=False
+    ):
         assert table.read_bytes() in (before, record("192.0.2.1", 2, NOW) + before[16:])
