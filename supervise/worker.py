@@ -38,7 +38,8 @@ HIGH = 64  # a worker's own descriptors live from here up, out of the way of eve
 GROWTH = 16 << 10  # KiB that a worker may grow by before it is replaced
 NO_CHILD = (errno.EAGAIN, errno.ENOMEM)  # there cannot be one more process, but this one can become another
 DESCRIPTORS = 8  # that one job may bring
-HANDED_ON = (  # signals that end a process, and so reach a program that a worker waits for
+AWAITED = (  # the end of a child, and signals that end a process, which are for a program that a worker waits for
+    _signal.SIGCHLD,
     _signal.SIGHUP, _signal.SIGINT, _signal.SIGQUIT, _signal.SIGUSR1, _signal.SIGUSR2, _signal.SIGALRM, _signal.SIGTERM,
 )  # fmt: skip
 
@@ -181,18 +182,22 @@ def wait_for(change: Become, birth: Birth) -> int | None:
 
     Meanwhile we hold none of its descriptors, and hand on signals that would end us.
     """
-    _signal.pthread_sigmask(_signal.SIG_BLOCK, HANDED_ON)
+    _signal.pthread_sigmask(_signal.SIG_BLOCK, AWAITED)  # until everything is put back
     try:
         pid = start(change.argv, change.path)
-        for number in HANDED_ON:
-            _signal.signal(number, lambda number, frame: os.kill(pid, number))
-    except OSError as error:
-        return None if error.errno in NO_CHILD else (change.refuse(error) & 0xFF) << 8
-    except ValueError:
-        return None
-    finally:
+    except (OSError, ValueError) as error:
         _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
+        if isinstance(error, ValueError) or error.errno in NO_CHILD:
+            return None
+        return (change.refuse(error) & 0xFF) << 8
     birth.give_back()
+    while not os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | os.WNOHANG):
+        number = _signal.sigwaitinfo(AWAITED).si_signo
+        if number != _signal.SIGCHLD:
+            try:
+                os.kill(pid, number)
+            except PermissionError:  # it has become somebody else
+                pass
     return os.waitpid(pid, 0)[1]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -186,6 +187,21 @@ def test_a_signal_that_would_end_the_worker_reaches_the_program(waiting: Bench, 
     assert waiting.wait()[0].status == number
     assert waiting.run("leave_with", 0).pid == pid, "the worker has not"
     os.close(reading)
+
+
+def test_a_signal_that_comes_as_the_program_ends_is_no_bug(waiting: Bench) -> None:
+    seen = set()
+    for _ in range(100):
+        reading, writing = os.pipe()
+        pid = waiting.begin("become", b"sh", b"-c", b"trap '' USR1; echo ready", fds={1: writing})
+        os.close(writing)
+        os.read(reading, 100)  # ready; or the end, when the last signal of the job before has ended the worker
+        os.close(reading)
+        while not (ends := waiting.pool.ended()):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGUSR1)
+        seen.add(ends[0].status)
+    assert seen <= {0, signal.SIGUSR1}
 
 
 def test_after_a_program_the_worker_can_be_ended_by_a_signal_as_before(waiting: Bench) -> None:

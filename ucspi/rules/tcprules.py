@@ -23,7 +23,8 @@ A rule is one line: an address, a colon, `allow` or `deny`, and variables to set
 
 They are listed in the order in which they are looked for; the first one found counts.
 An address ends at the first colon before `allow` or `deny`. A hyphen between numbers
-makes a range. The byte after `NAME=` quotes the value. Lines that are empty or begin
+makes a range. A network is written by its first address; 10.1.2.3/8 would match nobody.
+The byte after `NAME=` quotes the value. Lines that are empty or begin
 with `#` are ignored. Of two rules for one address the first counts.
 
 Exit status:

@@ -18,7 +18,8 @@ descriptors and folder, and nothing of the connection before.
 The process number in the log is that of a worker, which prepares the connection.  It runs a
 program of this system itself; for another it waits, while there are fewer than 64
 connections, and hands on HUP, INT, QUIT, USR1, USR2, ALRM and TERM; with more it becomes the
-program, as the original always did.
+program, as the original always did.  KILL and STOP reach a worker that waits alone: its program
+goes on, and is not counted any more.  Send these to the program.
 
 tcpserver exits when it receives TERM.  Connections that are being served go on.  Nothing
 has to be loaded again by a signal: rules, certificates and /etc/resolv.conf are read when
