@@ -108,7 +108,7 @@ class Settings:
         elif letter in WORDS:
             setattr(self, WORDS[letter], value)
         elif letter == b"drain":
-            self.drain = leading_number(value)
+            self.drain = seconds(value)
         elif letter == b"listen":
             self.places.append(place(value))
         elif letter in TLS_WORDS:
@@ -174,6 +174,17 @@ NUMBERS = {
     b"t": "patience",
 }
 WORDS = {b"x": "rules", b"B": "banner", b"l": "local_host"}
+
+
+def seconds(value: bytes) -> int:
+    """The number *value*.
+
+    Raises:
+        Permanent: it is none.
+    """
+    if not value.isdigit():
+        raise Permanent(b"--drain needs seconds and not " + value)
+    return leading_number(value)
 
 
 def place(value: bytes) -> tuple[bytes, bytes]:

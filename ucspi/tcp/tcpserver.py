@@ -70,8 +70,10 @@ TLS:
 
     CERTFILE names the certificate, KEYFILE its key unless that is in CERTFILE too, CERTDIR a folder of further ones
     for names that clients ask for: mail.example.org.pem, or *.example.org.pem. They are read again when they
-    change. CIPHERS and DHFILE are as in ucspi-ssl. Keys are read with the rights that tcpserver is started with, by
-    processes that then become uid and gid and do nothing but speak TLS; no other process has them.
+    change. CIPHERS and DHFILE are as in ucspi-ssl. CERTFILE and KEYFILE are read with the rights that tcpserver is
+    started with, by processes that then become uid and gid and do nothing but speak TLS; no other process has them.
+    What is in CERTDIR, and what changes later, they can read only if uid may; after a change that it may not read,
+    restart tcpserver.
 
 Gathering facts:
     -h            look up TCPREMOTEHOST (default)
@@ -90,7 +92,7 @@ Messages:
     -v            print everything: each connection with its start, its two ends, its wait status
     --metrics file
                   keep in file, in the text format of Prometheus, how many connections are open, were accepted, and were
-                  refused for which reason
+                  refused for which reason; uid must be able to write it
 
 Limits by rule:
     Rules (or the environment that tcpserver is started with, for all) can set MAXCONNIP, the number of

@@ -53,14 +53,15 @@ class Certificates:
         if not file:
             raise Temporary(b"CERTFILE is not set")
         self.default = file
-        self.context_of(file)
+        self.context_of(file, self.writings(file))
 
     def context(self) -> ssl.SSLContext:
         """The context for a client that asks for no name, which finds the one for any other."""
         return self.fresh(self.default)
 
     def choose(self, connection: ssl.SSLObject, name: str | None, first: ssl.SSLContext) -> None:
-        """Have *connection* go on with the certificate for *name*."""
+        """Have *connection* go on with the certificate for *name*, which it can tell as `asked` from now on."""
+        connection.asked = name  # type: ignore[attr-defined]
         for file in self.files_for(name):
             try:
                 connection.context = self.fresh(file)
@@ -86,23 +87,23 @@ class Certificates:
         Raises:
             Temporary: it is wrong, and never was right.
         """
+        writings = self.writings(file)
         try:
-            return self.context_of(file)
+            return self.context_of(file, writings)
         except Temporary as trouble:
             if file not in self.known:
                 raise
             self.warn(trouble.line + b", so what was there before is used")
             context = self.known[file][1]
-            self.known[file] = self.writings(file), context  # it is said once
+            self.known[file] = writings, context  # it is said once
             return context
 
-    def context_of(self, file: bytes) -> ssl.SSLContext:
-        """The context for the certificate in *file*, made anew when a file has changed.
+    def context_of(self, file: bytes, writings: Writings) -> ssl.SSLContext:
+        """The context for the certificate in *file*, made anew when a file has changed since it had other *writings*.
 
         Raises:
             Temporary: a file cannot be read, or is wrong.
         """
-        writings = self.writings(file)
         known = self.known.get(file)
         if known and known[0] == writings:
             return known[1]
@@ -116,7 +117,7 @@ class Certificates:
 
     def key_of(self, file: bytes) -> bytes:
         """The file of the key for the certificate in *file*."""
-        return self.variables.get(b"KEYFILE", file) if file == self.default else file
+        return (file == self.default and self.variables.get(b"KEYFILE")) or file
 
     def make(self, file: bytes) -> ssl.SSLContext:
         """A context for the certificate in *file*.

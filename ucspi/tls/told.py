@@ -53,7 +53,7 @@ def told(tls: ssl.SSLObject) -> Iterator[tuple[str, str]]:
     yield "SSL_SESSION_RESUMED", "Resumed" if tls.session_reused else "Initial"
     yield "SSL_VERSION_INTERFACE", "pyqmail"
     yield "SSL_VERSION_LIBRARY", ssl.OPENSSL_VERSION
-    name_asked = getattr(tls, "server_hostname", None)
+    name_asked = getattr(tls, "asked", None) or tls.server_hostname
     if name_asked:
         yield "SSL_TLS_SNI", name_asked
     yield from of_peer(tls, "CLIENT" if tls.server_side else "SERVER")

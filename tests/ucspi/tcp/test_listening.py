@@ -8,7 +8,7 @@ import sys
 import time
 
 import pytest
-from commands import environment
+from commands import environment, run
 from tcp import OURS, Server, rest
 from until import until
 
@@ -140,6 +140,11 @@ def test_draining_ends_when_its_time_is_over() -> None:
         assert time.monotonic() - before >= 1
         client.sendall(b"hello\n")  # as ever, what is being served goes on
         assert client.recv(100) == b"hello\n"
+
+
+def test_a_drain_that_is_no_number_is_refused() -> None:
+    done = run("tcpserver", "--drain", "soon", "127.0.0.1", "0", "true")
+    assert done == (100, b"", b"tcpserver: fatal: --drain needs seconds and not soon\n")
 
 
 def test_draining_without_connections_is_over_at_once() -> None:

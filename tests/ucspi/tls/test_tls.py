@@ -33,8 +33,9 @@ def certificate(authority: Authority) -> Path:
 
 @pytest.fixture
 def server(certificate: Path, authority: Authority) -> Callable[..., Server]:
-    def begin(*options: str, program: tuple[str, ...] = ("cat",), **more: object) -> Server:
+    def begin(*options: str, program: tuple[str, ...] = ("cat",), keyfile: str | None = None, **more: object) -> Server:
         env = {"CERTFILE": str(certificate), "CAFILE": str(authority.file)}
+        env |= {} if keyfile is None else {"KEYFILE": keyfile}
         return Server(*program, options=["-vRHl0", *options], env=env, **more)  # type: ignore[arg-type]
 
     return begin
@@ -81,6 +82,18 @@ def test_the_program_is_told_about_tls_if_it_is_to_be(
         assert told["SSL_CLIENT_I_DN_CN"] == "Authority of the tests"
         with speak(running, authority) as client:
             assert b"SSL_CLIENT_VERIFY=NONE\n" in everything(client)
+
+
+def test_the_program_is_told_which_name_the_client_has_asked_for(
+    server: Callable[..., Server], authority: Authority
+) -> None:
+    with server("--tls", "--tls-environment", program=("sh", "-c", 'echo "$SSL_TLS_SNI"')) as running:
+        assert everything(speak(running, authority)) == b"mail.example.org\n"
+
+
+def test_an_empty_keyfile_is_none(server: Callable[..., Server], authority: Authority) -> None:
+    with server("--tls", keyfile="", program=("echo", "hello")) as running:
+        assert everything(speak(running, authority)) == b"hello\n"
 
 
 def test_a_client_without_a_certificate_is_denied_when_one_is_required(
