@@ -31,8 +31,8 @@ class Inotify:
     """
 
     def __init__(self) -> None:
-        self.library = ctypes.CDLL(None, use_errno=True)
-        self.fd = checked(self.library.inotify_init1(NONBLOCK_CLOEXEC))
+        self.libc = ctypes.CDLL(None, use_errno=True)
+        self.fd = checked(self.libc.inotify_init1(NONBLOCK_CLOEXEC))
 
     def fileno(self) -> int:
         return self.fd
@@ -43,11 +43,11 @@ class Inotify:
         Raises:
             OSError: it is not there, may not be watched, or the kernel has no room for it.
         """
-        return checked(self.library.inotify_add_watch(self.fd, path, ctypes.c_uint32(mask)), path)
+        return checked(self.libc.inotify_add_watch(self.fd, path, ctypes.c_uint32(mask)), path)
 
     def remove(self, watch: int) -> None:
         """Watch it no longer; nothing happens when it is gone by itself."""
-        self.library.inotify_rm_watch(self.fd, watch)
+        self.libc.inotify_rm_watch(self.fd, watch)
 
     def events(self) -> list[tuple[int, int, bytes]]:
         """What has happened since the last call, as (watch, mask, name); never blocks."""

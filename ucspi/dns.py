@@ -72,6 +72,21 @@ def addresses(host: bytes, families: Iterable[int] = BOTH, search: bool = False)
     return found
 
 
+def some_addresses(host: bytes, only_ipv4: bool) -> list[str]:
+    """The addresses of a *host* that somebody has named to us, at least one.
+
+    Raises:
+        Temporary: it has none, or we cannot find out; in the words of ucspi-tcp.
+    """
+    try:
+        found = addresses(host, (4,) if only_ipv4 else BOTH, search=True)
+    except Temporary:
+        raise Temporary(b"temporarily unable to figure out IP address for " + host) from None
+    if not found:
+        raise Temporary(b"no IP address for " + host)
+    return found
+
+
 def exchangers(host: bytes) -> list[tuple[int, bytes]]:
     """(preference, name) of each MX record of *host*, in the order of the answer.
 

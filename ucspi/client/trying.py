@@ -29,13 +29,7 @@ def addresses(host: bytes, only_ipv4: bool) -> list[str]:
     literal = ip.parse(host)
     if literal is not None:
         return [ip.plain(literal)]
-    try:
-        found = dns.addresses(host, (4,) if only_ipv4 else (4, 6), search=True)
-    except Temporary:
-        raise Temporary(b"temporarily unable to figure out IP address for " + host) from None
-    if not found:
-        raise Temporary(b"no IP address for " + host)
-    return found
+    return dns.some_addresses(host, only_ipv4)
 
 
 def connect_to_one(servers: list[str], settings: Settings) -> socket.socket | None:

@@ -62,13 +62,7 @@ def find_address(host: bytes, only_ipv4: bool) -> str:
     """
     literal = "0.0.0.0" if host in (b"", b"0") else ip.parse(host)
     if literal is None:
-        try:
-            found = dns.addresses(host, (4,) if only_ipv4 else (4, 6), search=True)
-        except Temporary:
-            raise Temporary(b"temporarily unable to figure out IP address for " + host) from None
-        if not found:
-            raise Temporary(b"no IP address for " + host)
-        return found[0]
+        return dns.some_addresses(host, only_ipv4)[0]
     if only_ipv4 and ":" in literal:
         if literal == "::":
             return "0.0.0.0"

@@ -99,7 +99,7 @@ class Certificates:
             return context
 
     def context_of(self, file: bytes, writings: Writings) -> ssl.SSLContext:
-        """The context for the certificate in *file*, made anew when a file has changed since it had other *writings*.
+        """The context for the certificate in *file*, made anew unless it is known for these *writings* of its files.
 
         Raises:
             Temporary: a file cannot be read, or is wrong.
