@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     Show = Callable[[bytes, bytes | None], bytes]
 
-CONCURRENCY = 120  # LIMIT of mta.spawner, which takes long to import
+CONCURRENCY = 1000  # LIMIT of mta.start, which takes long to import
 SHOWN = bytes(byte if 32 <= byte <= 126 else ord("?") for byte in range(256))  # a table for bytes.translate
 
 ROLES = (b"alias", b"qmaild", b"qmaill", b"root", b"qmailp", b"qmailq", b"qmailr", b"qmails")

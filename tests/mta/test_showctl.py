@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from commands import Result, run
 
-from mta import showctl, spawner
+from mta import showctl, start
 
 
 @pytest.fixture
@@ -73,4 +73,4 @@ def test_a_home_without_control_files_is_said_to_be_none(control: Path) -> None:
 
 
 def test_the_limit_shown_is_the_spawners() -> None:
-    assert showctl.CONCURRENCY == spawner.LIMIT
+    assert int(start.LIMIT) == showctl.CONCURRENCY
