@@ -18,7 +18,7 @@ import sys
 
 from supervise.command import Become, Command, say
 from supervise.environment import VARIABLES
-from supervise.errors import TEMPORARY
+from supervise.errors import TEMPORARY, reason
 from supervise.fd import read_all
 from supervise.files import identity
 
@@ -249,6 +249,8 @@ def spawn(
         if prepare:
             prepare()
         code = work() if callable(work) else run(work)
+    except OSError as error:
+        say(b"child: fatal: system call failed: " + reason(error))
     except BaseException as bug:  # nothing may unwind into the parent's code
         say(b"child: bug: " + repr(bug).encode())
     finally:
