@@ -6,6 +6,7 @@ import textwrap
 import time
 
 from mta.send.log import SAFE
+from mta.send.rewrite import bounces_to
 from mta.why.messages import CUT_OFF, RUNNING, Parent, Smtp, failed
 from mta.why.story import GONE, NEW, UNKNOWN, WAITING, seconds
 from supervise.history.view import harmless, readable
@@ -84,7 +85,7 @@ class Text:
         if story.gives_up:
             yield label(story.gives_up * SECOND), "a try that fails after this is the last one"
         if story.waiting.failed:
-            yield b"", f"what failed is told to <{shown(story.waiting.sender)}> when all the others are done"
+            yield b"", "what failed is told to the sender when all the others are done"
 
 
 def title(message: Message) -> str:
@@ -113,8 +114,8 @@ def past(story: Story) -> Iterator[Line]:
     if hidden := len(message.deliveries) - len(story.deliveries):
         yield message.start, f"deliveries to others, not shown: {hidden}"
     for moment, qp in message.bounces if failed(story.deliveries) else []:
-        told = f"told to <{shown(message.sender or b'')}>, or the postmaster, as qp {qp}" if qp else "thrown away"
-        yield moment, f"what failed was {told}"
+        to = f"<{shown(bounces_to(message.sender))}>" if message.sender else "the postmaster"
+        yield moment, f"what failed was told to {to}, as qp {qp}" if qp else "what failed was thrown away"
     if message.end:
         yield message.end, "done, and removed from the queue"
 

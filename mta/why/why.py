@@ -24,7 +24,8 @@ qmail-send's must have stamps (multilog's action t), or be the only one.
 qmail-smtpd and qmail-remote tell more where control/trace has a number that is not 0: which client gave a message,
 whom qmail-smtpd has refused and with what words, and which addresses of a host were tried in vain before one answered.
 Without it, a message that came by SMTP is given by the user qmaild; while it is in the queue, its Received line tells
-from where.
+from where. The number that qmail-smtpd knows is that of the program in QMAILQUEUE, if there is one, and joins nothing
+when that program hands messages on under another.
 
 The next try is computed as qmail-send does it, from the last one. When qmail-send has been started since, it is what
 the queue's files say. ALRM makes qmail-send try everything at once. In reports, a blank was logged as an underscore

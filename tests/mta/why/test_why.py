@@ -155,9 +155,18 @@ def test_a_bounce_and_what_was_forwarded_are_told_behind_the_message_they_come_f
     assert [story["qp"] for story in scene.stories("72")] == [72]
     assert "\n\nMessage 2, qp 71, 812 bytes, from <sue@example.net>\n" in scene.told("1")
     told = flat(scene.told("1"))
-    assert " what failed was told to <sue@example.net>, or the postmaster, as qp 72 " in told
+    assert " what failed was told to <sue@example.net>, as qp 72 " in told
     assert " forwarded for joe@example.org, who got message 1 (qp 70) " in told
     assert " it is the bounce of message 1 (qp 70) " in told
+
+
+def test_the_bounce_of_a_bounce_goes_to_the_postmaster_and_that_of_this_one_nowhere(scene: Scene) -> None:
+    lost = tried(2, 2, "no@example.org", "failure: no_mailbox/", "local")
+    scene.log(*taken(1, 70, sender=""), *tried(1, 1, "no@example.org", "failure: no_mailbox/"), "bounce msg 1 qp 71")
+    assert " what failed was told to the postmaster, as qp 71 " in flat(scene.told("70"))
+    scene.log(*taken(2, 71, sender="#@[]"), *lost, "triple bounce: discarding bounce/2", "end msg 2")
+    assert " what failed was thrown away " in flat(scene.told("71"))
+    assert scene.stories("71")[0]["bounces"] == [{"time": "2027-01-15T08:00:05.000000000+00:00", "qp": None}]
 
 
 def test_of_a_recipient_only_what_concerns_it_is_told(scene: Scene) -> None:
@@ -275,7 +284,7 @@ def test_a_message_that_only_the_queue_knows_is_told(scene: Scene) -> None:
         told = scene.told(word)
         assert told.startswith("Message 9, from <sue@example.net>\n  2027-01-15 08:00:01  no log tells of it\n")
         assert "  next try for bob@far.example (remote), " in told
-        assert flat(told).endswith(" what failed is told to <sue@example.net> when all the others are done")
+        assert flat(told).endswith(" what failed is told to the sender when all the others are done")
 
 
 def test_a_message_that_qmail_send_has_not_seen_yet_is_told_by_its_qp_too(scene: Scene) -> None:
@@ -344,10 +353,10 @@ def test_without_logs_or_a_queue_what_is_missing_is_said_and_the_rest_is_told(sc
 def test_who_may_not_read_the_queue_is_told_what_the_logs_say(scene: Scene) -> None:
     scene.queued(4711, remote=["Tbob@far.example"])
     scene.log(*WHOLE[:-1])
-    (scene.path / "info").chmod(0o700)
-    for folder, _, files in os.walk(scene.home / "service"):
+    for folder, _, files in os.walk(scene.home):
         for name in (folder, *(os.path.join(folder, file) for file in files)):
             os.chmod(name, 0o755)
+    (scene.path / "info").chmod(0o700)
     done = scene.why("77", user=65534)
     assert (done.code, done.err) == (111, b"qmail-why: warning: unable to read queue/info: access denied\n")
     assert b"  the queue cannot be read, which would tell what comes\n" in done.out
