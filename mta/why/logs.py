@@ -86,6 +86,12 @@ class Stories:
         ):  # a line of somebody else that looks like one of ours, or of before the log began
             pass
 
+    def meet(self, message: Message) -> None:
+        """Join *message*, of which no log tells, to who gave it."""
+        if message.qp is not None:
+            remember(self.by_qp, message.qp, message)
+            self.join(message.qp)
+
     def under_way(self, number: int) -> Message | None:
         """Message *number*, if a log has its beginning and not its end."""
         found = [daemon.messages[number] for daemon in self.daemons.values() if number in daemon.messages]

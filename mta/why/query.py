@@ -54,6 +54,8 @@ class Query:
     def children(self, message: Message) -> list[Message]:
         """What came of these deliveries."""
         part = self.part(message)
+        if part is message.deliveries:
+            return message.children
         return [child for child in message.children if isinstance(child.giver, Parent) and child.giver.of(part)]
 
 

@@ -111,9 +111,10 @@ def past(story: Story) -> Iterator[Line]:
         again = delivery.verdict == b"deferral" and before.get(delivery.recipient) == delivery.text
         before[delivery.recipient] = delivery.text
         yield delivery.end or delivery.start, tried(delivery, again)
-    if hidden := len(message.deliveries) - len(story.deliveries):
+    hidden = len(message.deliveries) - len(story.deliveries)
+    if hidden:
         yield message.start, f"deliveries to others, not shown: {hidden}"
-    for moment, qp in message.bounces if failed(story.deliveries) else []:
+    for moment, qp in message.bounces if failed(story.deliveries) or not hidden else []:
         to = f"<{shown(bounces_to(message.sender))}>" if message.sender else "the postmaster"
         yield moment, f"what failed was told to {to}, as qp {qp}" if qp else "what failed was thrown away"
     if message.end:

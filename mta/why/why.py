@@ -177,6 +177,7 @@ def only_queued(query: Query, stories: Stories, queue: Queue | None, complain: C
                 message = stories.under_way(number) or of_queue(waiting)
                 if query.wants(message) or any(map(query.names_address, waiting.everybody())):
                     known.add(number)
+                    stories.meet(message)
                     yield message
     except Temporary as trouble:
         complain(trouble.line)

@@ -217,6 +217,15 @@ def test_deliveries_that_a_new_qmail_send_has_cut_off_are_told_so(scene: Scene) 
     assert "(remote) was cut off by the end of qmail-send" in flat(scene.told("70"))
 
 
+def test_a_bounce_whose_failure_is_not_in_the_logs_any_more_is_told(scene: Scene) -> None:
+    scene.log(
+        *tried(1, 2, "bob@far.example", "success: x/"), "bounce msg 1 qp 72", "end msg 1", *taken(3, 72, sender="")
+    )
+    first, bounce = scene.stories("1")
+    assert (first["bounces"][0]["qp"], bounce["given"]["by"]) == (72, "bounce")
+    assert " as qp 72 " in flat(scene.told("1"))
+
+
 def test_where_the_logs_begin_in_the_middle_of_a_story_that_is_said(scene: Scene) -> None:
     scene.log("delivery 3: success: x/", *WHOLE[2:])
     told = scene.told("bob@far.example")
@@ -295,7 +304,7 @@ def test_a_message_that_qmail_send_has_not_seen_yet_is_told_by_its_qp_too(scene:
     for word in (str(number), "77", "bob@far.example", "sue@example.net"):
         [story] = scene.stories(word)
         assert (story["state"], story["message"], story["qp"], story["uid"]) == ("new", number, 77, 500)
-        assert story["origin"] == "a (1)"
+        assert (story["origin"], story["given"]["client"]) == ("a (1)", "joe@192.0.2.7")
     assert scene.told("77").endswith(" qmail-send has not taken it on yet\n")
 
 
