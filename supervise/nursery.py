@@ -26,7 +26,7 @@ import struct
 
 from supervise.command import say
 from supervise.loop import Signals
-from supervise.program import close_all_but, ordinary_signals
+from supervise.program import close_all_but, ignore_broken_pipes, ordinary_signals
 from supervise.worker import live
 
 TYPE_CHECKING = False
@@ -139,6 +139,7 @@ def nurse(
     """Be the nursery until the parent is gone; never returns."""
     try:
         ordinary_signals()
+        ignore_broken_pipes()  # that nobody reads the log is no reason to stop
         close_all_but({0, 1, 2, births.fileno(), ends.fileno()})
         signals = Signals(signal.SIGCHLD)
         gc.collect()

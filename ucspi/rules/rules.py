@@ -11,7 +11,7 @@ begin with `#` say nothing.  Addresses, in the order in which they are looked fo
     1.2.3.4          TCPREMOTEIP
     =host            TCPREMOTEHOST
     1.2.3.           its beginnings that end with a dot, or with a colon, the longest first,
-    10.0.0.0/8       and the networks that it lies in, among them by their size
+    10.0.0.0/8       and the networks that it lies in, among them by their size: 10.0.0.0/8 after 10.
     =.domain         the ends of TCPREMOTEHOST that begin with a dot, the longest first
     =                any TCPREMOTEHOST
     (nothing)        everybody
@@ -63,8 +63,9 @@ def compile(
             # as the original: a NUL ends what is shown of the line
             raise Permanent(b"unable to parse this line: " + line.partition(b"\0")[0]) from None
         for key in keys:
-            if b"/" in key and is_dead(key):
-                warn(b"line %d: there is no network %s, so this is nobody's rule" % (at, key))
+            if (b"/" in key or b":" in key) and is_dead(key):
+                kind = b"network" if b"/" in key else b"address"
+                warn(b"line %d: no %s is written %s, so this is nobody's rule" % (at, kind, key))
             yield key, data
 
 
@@ -130,7 +131,17 @@ def is_dead(key: bytes) -> bool:
     """Whether no connection can ever match *key*."""
     if not key or b"=" in key or b"@" in key:
         return False
-    return not (key.endswith((b".", b":")) or pack(key) is not None or network(key) is not None)
+    if key.endswith((b".", b":")):
+        return not all(map(is_usual, key.replace(b".", b":").split(b":"))) if b":" in key else False
+    packed = pack(key)
+    if packed is None:
+        return network(key) is None
+    return shown(packed, 8 * len(packed)).partition(b"/")[0] != key
+
+
+def is_usual(group: bytes) -> bool:
+    """Whether this is how a group of an IPv6 address is written."""
+    return not group.strip(b"0123456789abcdef") and len(group) <= 4 and (group == b"0" or not group.startswith(b"0"))
 
 
 def pack(ip: bytes) -> bytes | None:
@@ -229,8 +240,8 @@ def around(ip: bytes, cdb: Cdb) -> Iterator[bytes]:
         yield from (start for start, _ in starts(ip))
         return
     bits = 8 * len(packed)
-    for start, fixed in [*starts(ip), (None, 0)]:
-        while bits >= fixed:
+    for start, fixed in [*starts(ip), (None, -1)]:
+        while bits > fixed:
             if cdb.mentions(SIZES[bits], if_small=True):
                 yield shown(packed, bits)
             bits -= 1

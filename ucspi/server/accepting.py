@@ -86,7 +86,7 @@ class Accepting:
         for source in (*self.doors, self.pool.fileno(), self.signals.fileno()):
             self.poll.register(source, select.POLLIN)
         self.tell_status()
-        while self.end_at is None or (self.limits.count and time.monotonic() < self.end_at):
+        while self.end_at is None or (self.count and time.monotonic() < self.end_at):
             self.turn()
         return 0
 
@@ -114,9 +114,14 @@ class Accepting:
             door.close()
 
     @property
+    def count(self) -> int:
+        """How many connections there are."""
+        return self.limits.count
+
+    @property
     def is_full(self) -> bool:
         """Whether no more connection may be accepted."""
-        return self.limits.full
+        return self.count >= self.limits.most
 
     def waits(self) -> list[float | None]:
         """The seconds until this or that is to be done without being asked; 0 or None where nothing is."""

@@ -9,15 +9,16 @@ import socket
 from contextlib import ExitStack
 
 from supervise.command import say
-from supervise.errors import reason
+from supervise.errors import TEMPORARY, reason
 from ucspi.environ import End
+from ucspi.ip import plain
 from ucspi.server.accepting import Accepting
 from ucspi.server.limits import Limits
 from ucspi.tcp.awaiting import Awaiting
 from ucspi.tcp.connection import Server
 from ucspi.tcp.crowd import LIMITS, Crowd
 from ucspi.tcp.metrics import ADDRESS, PROXY, TELLER, TROUBLE, Metrics
-from ucspi.tcp.settings import ALL, ERRORS, Settings
+from ucspi.tcp.settings import ALL, Settings
 from ucspi.tls.speakers import CONTROL, DATA
 
 TYPE_CHECKING = False
@@ -44,17 +45,18 @@ class Acceptor(Accepting):
         wanted = settings.rules is not None or any(name in os.environb for name in LIMITS)
         self.crowd = Crowd() if wanted else None
         self.awaiting = Awaiting(settings.proxies, self.poll, self.admit, self.refuse_proxy)
-        self.metrics = Metrics(settings.metrics, settings.limit) if settings.metrics else None
+        self.metrics = Metrics(settings.metrics, settings.limit, settings.warn) if settings.metrics else None
+        self.code = 0
 
     def serve(self) -> int:
         if self.metrics:
             self.poll.register(self.metrics, select.POLLIN)
         if self.speakers:
             self.poll.register(self.speakers.pool, select.POLLIN)
-        code = super().serve()
+        self.code = super().serve() or self.code
         if self.metrics:
             self.metrics.write(at_once=True)
-        return code
+        return self.code
 
     def turn(self) -> None:
         self.awaiting.give_up()
@@ -69,10 +71,14 @@ class Acceptor(Accepting):
             self.metrics.hear()
         elif self.speakers and fd == self.speakers.pool.fileno():
             self.speakers.pool.ended()
+            if self.speakers.lost and self.end_at is None:
+                say(self.settings.name + b": fatal: the process that reads certificates is gone")
+                self.code = TEMPORARY
+                self.shut()
 
     @property
-    def is_full(self) -> bool:
-        return self.limits.count + len(self.awaiting.there) >= self.limits.most
+    def count(self) -> int:
+        return self.limits.count + len(self.awaiting.there)
 
     def waits(self) -> list[float | None]:
         waits = [*super().waits(), self.awaiting.rest()]
@@ -89,7 +95,8 @@ class Acceptor(Accepting):
 
     def admit(self, connection: socket.socket, remote: End, local: End | None) -> None:
         """Hand a connection to a worker; *local* is our end if that is not the socket's."""
-        if self.limits.full_for(remote.ip):
+        who = plain(remote.ip)
+        if self.limits.full_for(who):
             self.drop(ADDRESS, b"limit of %d for %s reached" % (self.limits.most_per_address, remote.ip.encode()))
             return
         with ExitStack() as sockets:
@@ -104,9 +111,9 @@ class Acceptor(Accepting):
                     self.refuse(error)
                     return
                 fds |= {CONTROL: sockets.enter_context(control).fileno(), DATA: sockets.enter_context(data).fileno()}
-            counts = self.crowd.enter(remote.ip) if self.crowd else None
+            counts = self.crowd.enter(who) if self.crowd else None
             payload = marshal.dumps((remote.parts, local.parts if local else None, counts))
-            self.hand_over(connection, payload, remote.ip, fds)
+            self.hand_over(connection, payload, who, fds)
 
     def leave(self, who: str) -> None:
         if self.crowd:
@@ -126,8 +133,7 @@ class Acceptor(Accepting):
         self.drop(TROUBLE, b"unable to fork: " + reason(error))
 
     def complain(self, error: OSError) -> None:
-        if self.settings.verbosity >= ERRORS:
-            say(self.settings.name + b": warning: unable to accept connections: " + reason(error))
+        self.settings.warn(b"unable to accept connections: " + reason(error))
 
     def refuse_proxy(self, line: bytes) -> None:
         """Say why a proxy's connection is dropped."""
@@ -137,5 +143,4 @@ class Acceptor(Accepting):
         """Count *why* a connection is dropped, and say it, unless we are to be quiet."""
         if self.metrics:
             self.metrics.refuse(why)
-        if self.settings.verbosity >= ERRORS:
-            say(self.settings.drop + line)
+        self.settings.warn(b"dropping connection, " + line)

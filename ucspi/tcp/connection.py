@@ -24,7 +24,7 @@ from ucspi.environ import End, put, shown_ip, variables
 from ucspi.rules import rules
 from ucspi.tcp import metrics
 from ucspi.tcp.crowd import message, reached
-from ucspi.tcp.settings import ALL, ERRORS, Settings
+from ucspi.tcp.settings import ALL, Settings
 from ucspi.tls.speakers import CONTROL, DATA, start
 
 TYPE_CHECKING = False
@@ -156,8 +156,7 @@ class Server:
 
     def warn(self, line: bytes) -> None:
         """Say why the connection is dropped, unless we are to be quiet."""
-        if self.settings.verbosity >= ERRORS:
-            say(self.settings.drop + line)
+        self.settings.warn(b"dropping connection, " + line)
 
 
 class Foreign(Become):

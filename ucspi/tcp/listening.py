@@ -48,7 +48,8 @@ def listen_to(host: bytes, service: bytes, settings: Settings) -> socket.socket:
         listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)  # :: is for both families
         bare, _, interface = address.partition("%")
         place = (bare, port, 0, ip.interface_number(os.fsencode(interface)) if interface else settings.interface)
-    step(b"unable to bind", lambda: listening.bind(place))
+    where = b" to %s port %d" % (host, port) if len(settings.places) > 1 else b""
+    step(b"unable to bind" + where, lambda: listening.bind(place))
     step(b"unable to listen", lambda: listening.listen(min(settings.backlog, SOMAXCONN)))
     listening.setblocking(False)
     return listening

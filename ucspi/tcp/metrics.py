@@ -20,10 +20,13 @@ from __future__ import annotations
 import os
 import time
 
-from supervise.command import say
 from supervise.errors import reason
 from supervise.files import publish
 from ucspi.tcp.crowd import LIMITS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 RULES, ADDRESS, PROXY, TLS, TROUBLE = b"rules", b"address", b"proxy", b"tls", b"trouble"
 REASONS = (RULES, *LIMITS, ADDRESS, PROXY, TLS, TROUBLE)
@@ -38,10 +41,11 @@ class Metrics:
     Args:
         path: the file.
         most: how many connections may be open.
+        warn: is told when the file cannot be written.
     """
 
-    def __init__(self, path: bytes, most: int) -> None:
-        self.path, self.most = path, most
+    def __init__(self, path: bytes, most: int, warn: Callable[[bytes], object]) -> None:
+        self.path, self.most, self.warn = path, most, warn
         self.accepted = self.open = 0
         self.refused = dict.fromkeys(REASONS, 0)
         self.reading, self.teller = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
@@ -88,10 +92,10 @@ class Metrics:
             publish(self.path, self.path + b".new", bytes(self))
             self.trouble = b""
         except OSError as error:
-            trouble = b"tcpserver: warning: unable to write %s: %s" % (self.path, reason(error))
+            trouble = b"unable to write %s: %s" % (self.path, reason(error))
             if trouble != self.trouble:
                 self.trouble = trouble
-                say(trouble)
+                self.warn(trouble)
 
     def __bytes__(self) -> bytes:
         lines = [

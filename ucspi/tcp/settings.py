@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 
 from supervise.account import find_account
+from supervise.command import say
 from supervise.errors import Permanent, Temporary, Usage
 from supervise.options import options
-from ucspi.ip import interface_number, leading_number
+from ucspi.ip import interface_number, leading_number, plain
 from ucspi.tls.settings import WORDS as TLS_WORDS
 from ucspi.tls.settings import TlsSettings
 
@@ -128,10 +129,10 @@ class Settings:
             self.uid = leading_number(os.environb.get(b"UID", b"%d" % self.uid))
             self.gid = leading_number(os.environb.get(b"GID", b"%d" % self.gid))
 
-    @property
-    def drop(self) -> bytes:
-        """What a line begins with that says why a connection is dropped."""
-        return self.name + b": warning: dropping connection, "
+    def warn(self, line: bytes) -> None:
+        """Say what is wrong, unless we are to be quiet."""
+        if self.verbosity > QUIET:
+            say(self.name + b": warning: " + line)
 
     def shown(self, variables: list[Variable]) -> list[Variable]:
         """The *variables* of a connection under the names that the program finds."""
@@ -210,7 +211,8 @@ def networks(value: bytes) -> list[IPv4Network | IPv6Network]:
     from ipaddress import ip_network
 
     try:
-        return [ip_network(word.decode("latin-1")) for word in value.split(b",")]
+        # A connection's address is compared as IPv4 if it can be.
+        return [ip_network(plain(word.decode("latin-1").strip()), strict=False) for word in value.split(b",")]
     except ValueError:
         raise Permanent(b"--proxy needs addresses or networks and not " + value) from None
 

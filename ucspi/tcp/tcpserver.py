@@ -72,8 +72,9 @@ TLS:
     for names that clients ask for: mail.example.org.pem, or *.example.org.pem. They are read with the rights that
     tcpserver is started with, by a process that does nothing else, and given to processes that become uid and gid and
     do nothing but speak TLS; no other process has them. What changes is used within a second; what is wrong then is
-    named in a line, and what was there before goes on to be used. CIPHERS and DHFILE are as in ucspi-ssl. What is
-    in CADIR is read as uid.
+    named in a line, and what was there before goes on to be used. Of a folder of thousands, some hundreds are read
+    in a second. When the process that reads them dies, tcpserver ends and expects to be started again.
+    CIPHERS and DHFILE are as in ucspi-ssl. What is in CADIR is read as uid.
 
 Gathering facts:
     -h            look up TCPREMOTEHOST (default)
@@ -186,9 +187,8 @@ def speakers_for(settings: Settings) -> Speakers | None:
         return None
     from ucspi.tls.speakers import Speaker, Speakers, certificates
 
-    make = certificates(settings.tls, settings.name)
-    drop = settings.drop if settings.verbosity > QUIET else None
-    return Speakers(Speaker(make, lambda: become(settings), settings.tls, drop), settings.limit)
+    speaker = Speaker(certificates(settings.tls), lambda: become(settings), settings.tls, settings.warn)
+    return Speakers(speaker, settings.limit)
 
 
 def become(settings: Settings) -> None:

@@ -17,8 +17,9 @@ from __future__ import annotations
 import os
 import ssl
 import time
+from zlib import crc32
 
-from supervise.errors import Temporary
+from supervise.errors import Temporary, reason
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,7 +34,9 @@ FOR_THE_LIBRARY = {  # what it says without saying what is wrong
     "pem lib": b"it lacks the certificate or the key, in PEM",
 }
 ENDING = b".pem"
-DAY = 86400.0  # seconds
+DAY = 86400  # seconds
+PATIENCE = 0.2  # seconds for what has changed; connections wait meanwhile
+FOREVER = float("inf")
 
 
 class Certificates:
@@ -64,14 +67,24 @@ class Certificates:
         self.context = self.make(file)  # for a client that asks for no name; finds the one for any other
         self.seen: dict[bytes, Writings] = {file: writings}  # how we have seen each file of a certificate
         self.named: dict[bytes, ssl.SSLContext] = {}  # by the file in the folder
-        self.renew()
+        self.unlisted = False  # the folder could not be read lately
+        if self.folder:
+            step(b"read " + self.folder, self.listed)
+        self.renew(FOREVER)
 
-    def renew(self) -> int:
-        """Read again what has changed, as far as it is right; a number that grows with each change."""
+    def renew(self, seconds: float = PATIENCE) -> int:
+        """Read again what has changed, as far as it is right; a number that grows with each change.
+
+        Args:
+            seconds: after that, what is left is left for the next time.
+        """
         there = [self.default, *self.in_folder()]
+        end = time.monotonic() + seconds
         for file in there:
             writings = self.writings(file)
             if self.seen.get(file) != writings:
+                if time.monotonic() > end:
+                    break
                 self.seen[file] = writings
                 self.read(file)
                 self.number += 1
@@ -99,9 +112,19 @@ class Certificates:
         if not self.folder:
             return []
         try:
-            return [self.folder + b"/" + name for name in os.listdir(self.folder) if name.endswith(ENDING)]
-        except OSError:
-            return [*self.named]
+            files = self.listed()
+        except OSError as error:
+            if not self.unlisted:
+                self.warn(b"unable to read %s: %s" % (self.folder, reason(error)))
+            self.unlisted = True
+            return [*self.seen.keys() - {self.default}]
+        self.unlisted = False
+        return files
+
+    def listed(self) -> list[bytes]:
+        """The files in the folder; OSError: it cannot be read."""
+        folder = self.folder or b""
+        return [folder + b"/" + name for name in sorted(os.listdir(folder)) if name.endswith(ENDING)]
 
     def choose(self, connection: ssl.SSLObject, name: str | None, first: ssl.SSLContext) -> None:
         """Have *connection* go on with the certificate for *name*, which it can tell as `asked` from now on."""
@@ -121,10 +144,10 @@ class Certificates:
 
     def writings(self, file: bytes) -> Writings:
         """What tells that one of the files has changed, or that the context has to be made anew: once a day, since
-        it has the secret with which clients take up what they once agreed on.
+        it has the secret with which clients take up what they once agreed on; not all files at the same time of day.
         """
         names = (file, self.key_of(file), self.variables.get(b"CAFILE"), self.variables.get(b"DHFILE"))
-        return int(time.time() // DAY), *(writing_of(name) for name in names if name)
+        return int((time.time() + crc32(file) % DAY) // DAY), *(writing_of(name) for name in names if name)
 
     def key_of(self, file: bytes) -> bytes:
         """The file of the key for the certificate in *file*."""

@@ -13,10 +13,9 @@ import socket
 import sys
 import time
 
-from supervise.command import say
 from supervise.errors import TEMPORARY, Temporary, reason
 from supervise.pool import Pool
-from supervise.program import spawn
+from supervise.program import ignore_broken_pipes, spawn
 from ucspi.environ import from_entries
 from ucspi.tls.settings import ASK, REQUIRE
 
@@ -27,20 +26,23 @@ if TYPE_CHECKING:
     from ucspi.tls.certificates import Certificates
     from ucspi.tls.settings import TlsSettings
 
+    Make = Callable[[Callable[[bytes], object]], Certificates]
+
 OUTSIDE, INSIDE, COMMANDS = 0, 1, 3  # a speaker's descriptors
 CONTROL, DATA = 3, 4  # a program's
 START, START_AND_TELL = b"y", b"Y"
+NONE = -1  # there are no certificates, and never were
 INTERVAL = 1.0  # seconds until a changed certificate is noticed
 
 
-def certificates(settings: TlsSettings, name: bytes) -> Callable[[], Certificates]:
-    """What makes our certificates, as the environment names them; *name* is the server's, in the log."""
+def certificates(settings: TlsSettings) -> Make:
+    """What makes our certificates, as the environment names them."""
 
-    def make() -> Certificates:
+    def make(warn: Callable[[bytes], object]) -> Certificates:
         from ucspi.tls.certificates import Certificates
 
         ask, require = settings.client == ASK, settings.client == REQUIRE
-        return Certificates(os.environb.copy(), ask, require, lambda line: say(name + b": warning: " + line))
+        return Certificates(os.environb.copy(), ask, require, warn)
 
     return make
 
@@ -51,35 +53,44 @@ class Speaker:
     The certificates are read in the nursery, which may go on to read them: a speaker has those of its birth.
 
     Args:
-        make: makes our certificates, with all rights that we start with.
+        make: makes our certificates, given who is told what is wrong later; with all rights that we start with.
         become: gives those rights up.
         settings: how long a client may take.
-        drop: what a line begins with that says why a connection is dropped; None: nothing is said.
+        warn: is told, in a line, what is wrong with certificates, or why a connection is dropped.
     """
 
     def __init__(
-        self, make: Callable[[], Certificates], become: Callable[[], object], settings: TlsSettings, drop: bytes | None
+        self,
+        make: Make,
+        become: Callable[[], object],
+        settings: TlsSettings,
+        warn: Callable[[bytes], object],
     ) -> None:
-        self.make, self.become, self.settings, self.drop = make, become, settings, drop
+        self.make, self.become, self.settings, self.warn = make, become, settings, warn
         self.certificates: Certificates | None = None
         self.has_rights = True
         self.trouble = Temporary(b"")  # why there are no certificates
 
     def renew(self) -> int:
-        """In the nursery: read what is new of the certificates; a number that grows with each change."""
+        """In the nursery: read what is new of the certificates; a number that grows with each change, or NONE."""
         if self.certificates:
             return self.certificates.renew()
+        self.read(self.warn)
+        return self.certificates.number if self.certificates else NONE
+
+    def read(self, warn: Callable[[bytes], object]) -> None:
+        """Read the certificates, or note why that cannot be done."""
         if not self.settings.with_all_rights:
             self.give_up_rights()
         try:
-            self.certificates = self.make()
+            self.certificates = self.make(warn)
         except Temporary as trouble:
             self.trouble = trouble
-        return 0
 
     def prepare(self, key: Hashable) -> None:
         """In a new speaker: give up the right to read the keys."""
         self.give_up_rights()
+        ignore_broken_pipes()  # that nobody reads the log is no reason to stop
         sys.unraisablehook = lambda unraisable: None  # the library's traceback, when a client asks for a strange name
 
     def give_up_rights(self) -> None:
@@ -95,8 +106,7 @@ class Speaker:
         except Ended:
             return 0
         except Temporary as trouble:
-            if self.drop is not None:
-                say(self.drop + trouble.line)
+            self.warn(b"dropping connection, " + trouble.line)
             return TEMPORARY
 
     def speak(self) -> int:
@@ -140,8 +150,11 @@ class Speakers:
     def __init__(self, speaker: Speaker, limit: int) -> None:
         check(speaker)
         self.pool = Pool(speaker, speaker.prepare, limit=limit, stays=True, renew=speaker.renew)
-        self.number = 0  # what the nursery said last of the certificates
-        self.look_at = 0.0  # when we ask it again
+        try:
+            self.number = self.pool.renewed()  # what the nursery said last of the certificates
+        except OSError as error:
+            raise Temporary(b"unable to read certificates", error) from None
+        self.look_at = time.monotonic() + INTERVAL  # when we ask it again
 
     def begin(self, connection: socket.socket) -> tuple[socket.socket, socket.socket]:
         """Have a speaker wait for the word about *connection*; the program's control and data sockets.
@@ -161,6 +174,11 @@ class Speakers:
                     data.close()
                     raise
         return control, data
+
+    @property
+    def lost(self) -> bool:
+        """Whether the nursery is dead, which alone may read the keys."""
+        return self.pool.nursery is None
 
     def newest(self) -> int:
         """The number of the certificates that new speakers get; older speakers are not used again.
@@ -184,7 +202,7 @@ def check(speaker: Speaker) -> None:
     reading, writing = os.pipe2(os.O_CLOEXEC)
 
     def look() -> int:
-        speaker.renew()
+        speaker.read(lambda line: None)  # what is said of it is said by who goes on to read them
         os.write(9, speaker.trouble.line)
         return 0 if speaker.certificates else TEMPORARY
 

@@ -107,16 +107,15 @@ def test_networks_lie_among_the_beginnings_by_their_size() -> None:
     rules = compiled(b"".join(b"::/%d:deny\n" % size for size in range(129)))
     found = list(keys(rules, b"10.1.2.3", b"h", None))
     at = found.index
-    assert (
-        at(b"=h") < at(b"10.1.2.3/32") < at(b"10.1.2.0/24") < at(b"10.1.2.") < at(b"10.1.2.0/23") < at(b"10.1.0.0/16")
-    )
-    assert at(b"10.1.0.0/16") < at(b"10.1.") < at(b"10.0.0.0/15") < at(b"10.0.0.0/8") < at(b"10.") < at(b"0.0.0.0/0")
+    assert at(b"=h") < at(b"10.1.2.3/32") < at(b"10.1.2.0/25") < at(b"10.1.2.") < at(b"10.1.2.0/24")
+    assert at(b"10.1.2.0/24") < at(b"10.1.2.0/23") < at(b"10.1.") < at(b"10.1.0.0/16") < at(b"10.0.0.0/15")
+    assert at(b"10.0.0.0/15") < at(b"10.") < at(b"10.0.0.0/8") < at(b"0.0.0.0/0")
     assert at(b"0.0.0.0/0") < at(b"=") < at(b"")
     found = list(keys(rules, b"2001:db8::2:3", None, None))
     at = found.index
-    assert at(b"2001:db8::2:3/128") < at(b"2001:db8::2:0/112") < at(b"2001:db8::2:") < at(b"2001:db8::2:0/111")
-    assert at(b"2001:db8::/96") < at(b"2001:db8::") < at(b"2001:db8::/95") < at(b"2001:db8::/32") < at(b"2001:db8:")
-    assert at(b"2001::/16") < at(b"2001:") < at(b"::/0") < at(b"")
+    assert at(b"2001:db8::2:3/128") < at(b"2001:db8::2:0/113") < at(b"2001:db8::2:") < at(b"2001:db8::2:0/112")
+    assert at(b"2001:db8::/97") < at(b"2001:db8::") < at(b"2001:db8::/96") < at(b"2001:db8::/33") < at(b"2001:db8:")
+    assert at(b"2001:db8::/32") < at(b"2001::/17") < at(b"2001:") < at(b"2001::/16") < at(b"::/0") < at(b"")
     found = list(keys(compiled(b"10.0.0.0/8:deny\n10.1.2.3/9:deny\n"), b"10.1.2.3", None, None))
     assert [key for key in found if b"/" in key] == [b"10.0.0.0/9", b"10.0.0.0/8"], "other sizes are not there"
 
@@ -165,12 +164,21 @@ def test_a_network_may_be_written_in_any_form(rule: bytes, key: bytes) -> None:
 @pytest.mark.parametrize("name", ["10.0.0.0/33", "::/129", "10.0.0/8", "10.0.0.0/", "mail/4", "10.0.0.0/8/8", "/"])
 def test_a_network_that_cannot_be_is_named_and_the_others_hold(name: str) -> None:
     done = run("tcprules", "r.cdb", "r.tmp", input=f"\n{name}:deny\n11.0.0.0/8:deny\n".encode())
-    warning = f"tcprules: warning: line 2: there is no network {name}, so this is nobody's rule\n"
+    warning = f"tcprules: warning: line 2: no network is written {name}, so this is nobody's rule\n"
     assert done == (0, b"", warning.encode())
     found = Cdb.open(b"r.cdb")
     assert found
     assert not decide(found, b"11.1.1.1", None, None)[0]
     found.close()
+
+
+@pytest.mark.parametrize(
+    "name", ["2001:DB8::5", "2001:0db8::5", "2001:db8:0:0:0:0:0:5", "2001:DB8:", "2001:0db8:", "fe80::1%lo", "1:2:3"]
+)
+def test_an_address_that_no_client_has_is_named(name: str) -> None:
+    done = run("tcprules", "r.cdb", "r.tmp", input=f"{name}:deny\n".encode())
+    warning = f"tcprules: warning: line 1: no address is written {name}, so this is nobody's rule\n"
+    assert done == (0, b"", warning.encode())
 
 
 def test_names_and_users_may_have_slashes() -> None:

@@ -6,10 +6,12 @@ import socket
 import struct
 from collections.abc import Sequence
 
+import psutil
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from tcp import Server, rest
+from until import until
 
 from ucspi.tcp.proxy import LONGEST, SIGNATURE, parse
 
@@ -156,6 +158,37 @@ def test_a_proxy_that_says_nothing_is_given_up_and_hinders_nobody() -> None:
         server.logged("no PROXY header in time from 127.0.0.1", 2)
         assert (rest(silent), rest(slow)) == (b"", b"")
         assert "TCPREMOTEIP=192.0.2.7\n" in server.ask(say=LINE).decode()
+
+
+def test_a_client_is_one_whatever_the_proxy_calls_it() -> None:
+    with behind_proxy("-C1", program=["cat"]) as server, server.connect() as first, server.connect() as second:
+        first.sendall(b"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\nhello\n")
+        assert first.recv(100) == b"hello\n"
+        second.sendall(b"PROXY TCP6 ::ffff:192.0.2.1 ::ffff:192.0.2.2 1 2\r\nhello\n")
+        assert rest(second) == b""
+        server.logged("limit of 1 for ::ffff:192.0.2.1 reached")
+
+
+def test_a_drain_waits_for_proxies_that_have_not_spoken_yet() -> None:
+    with behind_proxy("--drain", "60", program=["cat"]) as server, server.connect() as client:
+        until(lambda: server.process.poll() is None and sockets_of(server.pid) >= 2)
+        server.process.terminate()
+        client.sendall(b"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\nhello\n")
+        assert client.recv(100) == b"hello\n"
+        client.close()
+        assert server.process.wait(20) == 0
+
+
+def sockets_of(pid: int) -> int:
+    """How many TCP sockets a process has, the one that listens among them."""
+    return len(psutil.Process(pid).net_connections("tcp"))
+
+
+@pytest.mark.parametrize("proxies", ["127.0.0.9/8", " 192.0.2.1 , 127.0.0.1 ", "::ffff:127.0.0.1"])
+def test_proxies_may_be_written_in_any_form(proxies: str) -> None:
+    with Server("cat", options=["-vRHl0", "--proxy", proxies]) as server, server.connect() as client:
+        client.sendall(b"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\nhello\n")
+        assert client.recv(100) == b"hello\n"
 
 
 def test_an_address_that_is_none_is_refused() -> None:

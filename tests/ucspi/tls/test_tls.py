@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import pwd
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -13,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from authority import Authority
+from commands import BIN, environment
 from services import children
 from tcp import Server
 from tlsclient import everything, over, speak
@@ -220,13 +223,93 @@ def test_certificates_for_names_are_roots_too(authority: Authority, certificate:
         assert serial(running, authority)
 
 
+def test_a_certificate_that_was_right_at_the_start_is_used_until_there_is_a_better_one(
+    certificate: Path, authority: Authority, tmp_path: Path
+) -> None:
+    file = tmp_path / "live.pem"
+    file.write_bytes(certificate.read_bytes())
+    with Server("echo", "hi", options=["-RHl0", "--tls"], env={"CERTFILE": str(file)}) as running:
+        file.write_text("nonsense")
+        first = serial(running, authority)
+        other = authority.certify("mail.example.org", tmp_path / "other.pem")
+        other.rename(file)
+        until(lambda: serial(running, authority) != first)
+
+
+def test_a_folder_that_cannot_be_read_is_named(certificate: Path, authority: Authority, tmp_path: Path) -> None:
+    names = {"CERTFILE": str(certificate), "CERTDIR": str(tmp_path / "names")}
+    with pytest.raises(AssertionError) as caught:
+        Server("cat", options=["--tls"], env=names)
+    assert f"tcpserver: fatal: unable to read {tmp_path}/names: file does not exist\n" in str(caught.value)
+    (tmp_path / "names").mkdir()
+    with Server("cat", options=["-RHl0", "--tls"], env=names) as running:
+        assert serial(running, authority)
+        (tmp_path / "names").rmdir()
+        line = f"tcpserver: warning: unable to read {tmp_path}/names: file does not exist\n"
+        until(lambda: serial(running, authority) and line in running.log())
+
+
+def test_without_the_process_that_reads_the_keys_it_ends(server: Callable[..., Server], authority: Authority) -> None:
+    with server("--tls", "--drain", "60") as running, speak(running, authority) as client:
+        client.sendall(b"hello\n")
+        assert client.recv(100) == b"hello\n"
+        os.kill(nursery_of(running), signal.SIGKILL)
+        running.logged("tcpserver: fatal: the process that reads certificates is gone\n")
+        client.sendall(b"still there\n")
+        assert client.recv(100) == b"still there\n"
+        client.close()
+        assert running.process.wait(20) == 111
+
+
+def test_that_nobody_reads_the_log_hurts_nobody(certificate: Path, authority: Authority, tmp_path: Path) -> None:
+    file = tmp_path / "live.pem"
+    file.write_bytes(certificate.read_bytes())
+    script = f"{BIN}/tcpserver -1 -vRHl0 --tls 127.0.0.1 0 cat"
+    logged = f"exec 3>&1; {script} 2>&1 >&3 3>&- | head -n 1 >/dev/null"
+    process = subprocess.Popen(["sh", "-c", logged], env=environment({"CERTFILE": str(file)}), stdout=subprocess.PIPE)
+    try:
+        assert process.stdout
+        port = int(process.stdout.readline())
+        for content in (None, "nonsense"):
+            if content:
+                file.write_text(content)
+            for _ in range(3):
+                with over(socket.create_connection(("127.0.0.1", port), 20), authority) as client:
+                    client.sendall(b"hello\n")
+                    assert client.recv(100) == b"hello\n"
+    finally:
+        server = children(process.pid)[0]
+        os.kill(server, signal.SIGTERM)
+        process.communicate()
+
+
+def test_quiet_is_quiet(certificate: Path, authority: Authority, tmp_path: Path) -> None:
+    folder = tmp_path / "names"
+    folder.mkdir()
+    (folder / "mail.example.org.pem").write_text("nonsense")
+    names = {"CERTFILE": str(certificate), "CERTDIR": str(folder)}
+    line = f"unable to use certificate in {folder}/mail.example.org.pem: it lacks the certificate or the key, in PEM\n"
+    for option, said in (("-Q", "tcpserver: warning: " + line), ("-q", "")):
+        options = [option, "-RHl0", "--tls", *(() if said else ("--metrics", "/nonexistent/x"))]
+        with Server("cat", options=options, env=names) as running:
+            assert serial(running, authority)
+            running.process.terminate()
+            running.process.wait(20)
+            assert running.log() == said
+
+
+def nursery_of(server: Server) -> int:
+    """The process that reads the keys for *server*: the first that it has started."""
+    return min(children(server.pid))
+
+
 def test_connections_without_tls_are_counted(
     server: Callable[..., Server], authority: Authority, tmp_path: Path
 ) -> None:
     file = tmp_path / "metrics"
     with server("--tls", "--metrics", str(file)) as running, running.connect() as client:
         client.sendall(b"EHLO there\r\n" * 9)
-        until(lambda: 'refused_total{reason="tls"} 1\n' in file.read_text())
+        until(lambda: file.exists() and 'refused_total{reason="tls"} 1\n' in file.read_text())
 
 
 def serial(server: Server, authority: Authority) -> str:
