@@ -25,6 +25,12 @@ class Until(bytes):
 
 Step = bytes | Until | str
 
+LINE = Until(b"\r\n")
+GOOD: list[Step] = [  # a server of mail that takes a message
+    b"220 hi\r\n", LINE, b"250 helo\r\n", LINE, b"250 sender\r\n", LINE, b"250 rcpt\r\n", LINE, b"354 go\r\n",
+    Until(b"\r\n.\r\n"), b"250 taken\r\n",
+]  # fmt: skip
+
 
 class Peer:
     """The server; its *port*, and what it *heard*, a list with an entry for each connection."""

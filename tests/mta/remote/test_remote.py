@@ -13,15 +13,10 @@ from pathlib import Path
 
 import pytest
 from commands import BIN, environment, run
-from peer import CLOSE, RESET, STALL, Peer, Step, Until
+from peer import CLOSE, GOOD, RESET, STALL, Peer, Step, Until
 from until import until
 
 SINK = "/usr/sbin/smtp-sink"
-LINE = Until(b"\r\n")
-GOOD: list[Step] = [
-    b"220 hi\r\n", LINE, b"250 helo\r\n", LINE, b"250 sender\r\n", LINE, b"250 rcpt\r\n", LINE, b"354 go\r\n",
-    Until(b"\r\n.\r\n"), b"250 taken\r\n",
-]  # fmt: skip
 SAID = b"HELO me.example\r\nMAIL FROM:<joe@x>\r\nRCPT TO:<bill@y>\r\nDATA\r\nSubject: x\r\n\r\nhello\r\n.\r\nQUIT\r\n"
 LETTER = b"Subject: x\n\nhello\n"
 ACCEPTED = b"r\0K127.0.0.1 accepted message.\nRemote host said: 250 taken\n\0"

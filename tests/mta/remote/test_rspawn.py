@@ -12,15 +12,11 @@ from pathlib import Path
 import psutil
 import pytest
 from commands import BIN, run, start
-from peer import STALL, Peer, Until
+from peer import GOOD, STALL, Peer
 from until import until
 
 from mta.remote.rspawn import merged
 
-GOOD = [
-    b"220 hi\r\n", Until(b"\r\n"), b"250 helo\r\n", Until(b"\r\n"), b"250 sender\r\n", Until(b"\r\n"), b"250 rcpt\r\n",
-    Until(b"\r\n"), b"354 go\r\n", Until(b"\r\n.\r\n"), b"250 taken\r\n",
-]  # fmt: skip
 TAKEN = b"K127.0.0.1 accepted message.\nRemote host said: 250 taken\n"
 
 
