@@ -33,7 +33,7 @@ GOOD: list[Step] = [  # a server of mail that takes a message
 
 
 class Peer:
-    """The server; its *port*, and what it *heard*, a list with an entry for each connection."""
+    """The server; its *port*; what it *heard*, and from which address: lists with an entry for each connection."""
 
     def __init__(self, *scripts: list[Step], host: str = "127.0.0.1", port: int = 0) -> None:
         self.scripts = scripts
@@ -41,6 +41,7 @@ class Peer:
         self.listener = socket.create_server((host, port), family=family)
         self.port = int(self.listener.getsockname()[1])
         self.heard: list[bytes] = []
+        self.callers: list[str] = []
         self.over = threading.Event()
         self.thread = threading.Thread(target=self.serve)
 
@@ -62,12 +63,13 @@ class Peer:
     def serve(self) -> None:
         for script in self.scripts:
             try:
-                connection, _ = self.listener.accept()
+                connection, caller = self.listener.accept()
             except OSError:
                 return
             with connection:
                 connection.settimeout(20)
                 self.heard.append(b"")
+                self.callers.append(caller[0])
                 try:
                     self.play(connection, script)
                 except OSError:

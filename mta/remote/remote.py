@@ -28,6 +28,8 @@ Environment:
 
 Files, below control:
     helohost        our name for the other side; me
+    outgoingip      the address of ours to call from, an IPv4 one, an IPv6 one, or a line for each; hosts of the
+                    other family are called from whatever address the system takes, as is everybody without the file
     smtproutes      hosts whose mail takes another way; none
     timeoutconnect  seconds for one connection to be made; 60
     timeoutremote   seconds for each answer; 1200
@@ -47,10 +49,13 @@ from supervise.command import Argv, command
 from supervise.errors import Permanent, Temporary
 from supervise.fd import Closed, chunks, write_all
 from ucspi.connect import connect
+from ucspi.ip import family
+from ucspi.own import THIS_HOST
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from socket import AddressFamily
 
 INVOKED_BADLY = b"I (qmail-remote) was invoked improperly. (#5.3.5)"
 NO_HOME = b"Unable to switch to home directory. (#4.3.0)"
@@ -58,6 +63,8 @@ NO_CONTROLS = b"Unable to read control files. (#4.3.0)"
 NO_MEMORY = b"Out of memory. (#4.3.0)"
 NO_RESOURCES = b"System resources temporarily unavailable. (#4.3.0)"
 NO_CONNECTION = b"Sorry, I wasn't able to establish an SMTP connection. (#4.4.1)"
+BAD_OUTGOING = b"There is a line in my control/outgoingip file that is no IP address: %s. (#4.3.5)"
+NO_OUTGOING = b"I cannot call from the address in my control/outgoingip file: %s. (#4.3.5)"
 NO_MESSAGE = b"Unable to read message. (#4.3.0)"
 PARTIAL = b"SMTP cannot transfer messages with partial final lines. (#5.6.2)"
 BAD_SENDER = b"I cannot send mail from an address with a line end in it. (#5.1.7)"
@@ -123,7 +130,7 @@ def send(argv: Argv) -> bytes:
 
 
 class Settings:
-    """What the control files say: our *name*, how many seconds to wait for what, and the *relays*.
+    """What the control files say: our *name*, how many seconds to wait for what, the *relays*, where we call from.
 
     Raises:
         Temporary: they cannot be read, or say no name.
@@ -138,6 +145,7 @@ class Settings:
             self.connecting = control.number(b"timeoutconnect", 60)
             self.answering = control.number(b"timeoutremote", 1200)
             self.relays = routes.relays()
+            outgoing = control.lines(b"outgoingip") or ()
         except Temporary:
             raise Temporary(NO_CONTROLS) from None
         if name is None:
@@ -145,15 +153,34 @@ class Settings:
         if name is None:
             raise Temporary(NO_CONTROLS)
         self.name = name.replace(b"\r", b"")  # of a file made on another system
+        self.sources = dict(map(source, outgoing))
+
+
+def source(line: bytes) -> tuple[AddressFamily, str | None]:
+    """The family of hosts that *line* of outgoingip is for, and the address to call them from; None: any.
+
+    Raises:
+        Temporary: it is no address.
+    """
+    address = routes.literal(line)
+    if address is None:
+        raise Temporary(BAD_OUTGOING % line)
+    return family(address), None if address in THIS_HOST else address
 
 
 def reach(address: str, port: int, settings: Settings) -> client.Connection | None:
-    """A connection to *address*, unless it is known not to answer, or turns out not to."""
+    """A connection to *address*, unless it is known not to answer, or turns out not to.
+
+    Raises:
+        Temporary: we cannot call from where we are to.
+    """
     known = timeouts.find(address)
     if known and known.unreachable():
         return None
     try:
-        wire = connect(address, port, settings.connecting)
+        wire = connect(address, port, settings.connecting, settings.sources.get(family(address)))
+    except Temporary as trouble:
+        raise Temporary(NO_OUTGOING % trouble.line) from None
     except TimeoutError:
         timeouts.timed_out(address)
         return None

@@ -233,6 +233,43 @@ def test_what_the_first_who_talks_says_counts(home: Path, name_server: str) -> N
     assert second.heard == []
 
 
+def test_hosts_are_called_from_the_address_that_we_are_to_have(home: Path) -> None:
+    (home / "control/outgoingip").write_text("# IPv4\n127.0.0.9\n\n[IPv6:::1]\n")
+    with Peer(GOOD) as four, Peer(GOOD, host="::1") as six:
+        assert remote(home, four.port) == ACCEPTED
+        assert remote(home, six.port, relay="[::1]") == ACCEPTED.replace(b"127.0.0.1", b"::1")
+    assert (four.callers, six.callers) == (["127.0.0.9"], ["::1"])
+
+
+@pytest.mark.parametrize("text", ["", "0.0.0.0\n", "::\n", "127.0.0.9\n0.0.0.0\n", "2001:db8::1\n"])
+def test_hosts_of_a_family_without_an_address_of_ours_are_called_as_ever(home: Path, text: str) -> None:
+    (home / "control/outgoingip").write_text(text)
+    with Peer(GOOD) as peer:
+        assert remote(home, peer.port) == ACCEPTED
+    assert peer.callers == ["127.0.0.1"]
+
+
+@pytest.mark.parametrize(("address", "relay"), [("192.0.2.1", "127.0.0.1"), ("2001:db8::1", "[::1]")])
+def test_an_address_that_is_not_ours_defers_the_message_and_is_nobodys_fault(
+    home: Path, address: str, relay: str
+) -> None:
+    (home / "control/outgoingip").write_text(address + "\n")
+    table = home / "queue/lock/tcpto"
+    with Peer(GOOD, host=relay.strip("[]")) as peer:
+        reports = remote(home, peer.port, relay=relay)
+    trouble = b"ZI cannot call from the address in my control/outgoingip file: unable to bind to %s: "
+    assert reports == trouble % address.encode() + b"address not available. (#4.3.5)\n\0"
+    assert peer.callers == []
+    assert table.read_bytes() == bytes(1024)
+
+
+@pytest.mark.parametrize("line", ["me.example", "192.0.2", "fe80::1%lo", "127.0.0.1 127.0.0.2"])
+def test_a_line_that_is_no_address_defers_the_message(home: Path, line: str) -> None:
+    (home / "control/outgoingip").write_text(line + "\n")
+    trouble = b"ZThere is a line in my control/outgoingip file that is no IP address: %s. (#4.3.5)\n\0"
+    assert remote(home, 1) == trouble % line.encode()
+
+
 # -- our own trouble ---------------------------------------------------------------------
 
 
