@@ -302,6 +302,7 @@ OURS: dict[bytes, Show] = {
     b"badrcptto": BAD_RECIPIENT,
     b"outgoingip": listing(b"", b"SMTP client calls from ", b"."),
     b"recipients": recipients,
+    b"recipientsremote": amount(1, b"Recipients of a message that may share a connection: "),
     b"smtpcapabilities": capabilities,
     b"patrn": text(b"Mode bits that homes and .qmail files must not have: "),
 }

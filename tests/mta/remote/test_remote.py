@@ -162,6 +162,15 @@ def test_an_address_with_a_line_end_is_refused(home: Path, bad: str) -> None:
     assert peer.heard == [SAID]
 
 
+def test_addresses_with_a_number_for_a_host_go_out_as_they_are(home: Path) -> None:
+    with Peer(GOOD, host="::1") as peer:
+        (home / "control/smtproutes").write_text(f"[IPv6:2001:db8::1]:[::1]:{peer.port}\n:192.0.2.1:1\n")
+        words = "[IPv6:2001:db8::1]", "joe@[192.0.2.7]", "bill@[IPv6:2001:db8::1]"
+        done = run("qmail-remote", *words, input=LETTER)
+    assert done.out == ACCEPTED.replace(b"127.0.0.1", b"::1")
+    assert peer.heard == [SAID.replace(b"joe@x", b"joe@[192.0.2.7]").replace(b"bill@y", b"bill@[IPv6:2001:db8::1]")]
+
+
 def test_a_name_from_a_file_with_crlf_is_sent_without_cr(home: Path) -> None:
     (home / "control/me").write_bytes(b"me.example\r\n")
     with Peer(GOOD) as peer:

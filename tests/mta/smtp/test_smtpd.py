@@ -36,6 +36,28 @@ def test_a_message_goes_into_the_queue(home: Home) -> None:
     )
 
 
+def test_numbers_for_hosts_become_our_name_if_they_are_ours(home: Home) -> None:
+    recipients = (
+        b"a@[127.0.0.1]",
+        b"b@[IPv6:::1]",
+        b"c@[ipv6:0:0:0:0:0:0:0:1]",
+        b"d@[IPv6:2001:db8::1]",
+        b"e@[192.0.2.1]",
+    )
+    text = b"MAIL FROM:<joe@[IPv6:2001:db8::7]>\r\n" + b"".join(b"RCPT TO:<%s>\r\n" % each for each in recipients)
+    _, out, _ = home.smtpd(text + b"DATA\r\n.\r\nQUIT\r\n")
+    no = b"553 sorry, that domain isn't in my list of allowed rcpthosts (#5.7.1)\r\n"
+    assert out.partition(b"\r\n")[2].startswith(b"250 ok\r\n" * 4 + no * 2 + b"354 go ahead\r\n250 ok ")
+    queued = b"Ta@heaven.af.mil\0Tb@heaven.af.mil\0Tc@heaven.af.mil\0\0"
+    assert home.envelope() == b"Fjoe@[IPv6:2001:db8::7]\0" + queued
+
+
+def test_hosts_that_are_numbers_can_be_listed(home: Home) -> None:
+    home.control(rcpthosts="[IPv6:2001:db8::1]")
+    _, out, _ = home.smtpd(b"MAIL FROM:<>\r\nRCPT TO:<d@[ipv6:2001:db8::1]>\r\nQUIT\r\n")
+    assert out.count(b"250 ok\r\n") == 2
+
+
 def test_a_client_that_hangs_up_queues_nothing_and_is_no_success(home: Home) -> None:
     for cut in b"", b"MAIL FR", MESSAGE[:-10]:
         assert home.smtpd(cut).code == 1
