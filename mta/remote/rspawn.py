@@ -10,7 +10,7 @@ on the recipient and the one on the message.
 
 Each recipient has a connection of its own.  If control/recipientsremote allows for more, those that
 qmail-send names at the same time, of one message at one host and with the same sender, share a
-qmail-remote and its connection.
+qmail-remote and its connection.  Each counts for concurrencyremote and has a report, as ever.
 
 At its start it forgets which hosts did not answer (queue/lock/tcpto).
 

@@ -23,7 +23,7 @@ More is there for sites that ask for it:
     RCPT      is answered 550 if control/recipients is 1 and the message would bounce here, for want of a user or a
               .qmail file.  What qmaild cannot see, such as .qmail files in a home that others may not enter, is taken
               for there, as is what cannot be known now.  Changes of locals and virtualdomains count at once, for
-              qmail-send after a HUP.
+              qmail-send after a HUP.  Whoever tries many names learns which there are.
 
 Exit status:
     0    the client said QUIT
