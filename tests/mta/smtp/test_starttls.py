@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from authority import Authority
 from receiving import MESSAGE, Home
+from siege import Served, reset, unharmed
 from tcp import Server, rest
 from tlsclient import over
 
@@ -179,6 +180,32 @@ def test_where_the_speaker_is_gone_the_client_is_left(home: Home) -> None:
             variables = {"SSLCTLFD": str(descriptor), "SSLREADFD": "9", "SSLWRITEFD": "9"}
             done = home.smtpd(b"STARTTLS\r\n" + MESSAGE, pass_fds=(control.fileno(),), **variables)
             assert done == (1, GREETING + READY, b"")
+
+
+def test_hundreds_who_misuse_starttls_do_the_server_no_harm(server: Server, home: Home, authority: Authority) -> None:
+    served = Served(("qmail-smtpd",), {}, b"QUIT\r\n", GREETING + b"221 heaven.af.mil\r\n")
+    with unharmed(server, served):
+        for number in range(200):
+            client = server.connect()
+            if number % 4 == 0:  # leaves at once
+                client.sendall(b"STARTTLS\r\n")
+                reset(client)
+            elif number % 4 == 1:  # goes on in the clear
+                client.sendall(b"STARTTLS\r\n" + MESSAGE)
+                assert heard(client, READY)
+                client.sendall(MESSAGE)
+                rest(client)
+                client.close()
+            elif number % 4 == 2:  # says half a hello
+                client.sendall(b"STARTTLS\r\n")
+                assert heard(client, READY)
+                client.sendall(b"\x16\x03\x01\x02\x00\x01")
+                reset(client)
+            else:  # goes in the middle of a message
+                with secured(client, authority) as speaking:
+                    speaking.sendall(MESSAGE[:-20])
+                    reset(speaking)
+    assert not [file for file in home.queued.iterdir() if file.read_bytes()]
 
 
 def test_a_large_message_comes_whole_over_tls(server: Server, home: Home, authority: Authority) -> None:
