@@ -33,8 +33,10 @@ Files, below control:
     smtproutes      hosts whose mail takes another way; none
     timeoutconnect  seconds for one connection to be made; 60
     timeoutremote   seconds for each answer; 1200
+    trace           if it is a number other than 0: the report names the addresses that were tried
+                    in vain before, and why; qmail-send logs it, and a bounce has it; 0
 
-See also: qmail-rspawn, qmail-send
+See also: qmail-rspawn, qmail-send, qmail-why
 """
 
 from __future__ import annotations
@@ -46,7 +48,7 @@ from mta.address import quote
 from mta.remote import routes, timeouts
 from mta.smtp import client
 from supervise.command import Argv, command
-from supervise.errors import Permanent, Temporary
+from supervise.errors import Permanent, Temporary, reason
 from supervise.fd import Closed, chunks, write_all
 from ucspi.connect import connect
 from ucspi.ip import family
@@ -75,6 +77,7 @@ DIED = b"Connected to %s but connection died. %s(#4.4.2)"
 CRITICAL = b"Possible duplicate! "
 DISLIKED = b"%s does not like recipient.\n"
 SAID = b"Remote host said: "
+TRIED = b"Tried %s: %s.\n"
 ACCEPTED = b"%s accepted message.\n"
 STOPPED = {  # where a conversation stopped: whatever the code, if the letter does not hang on it; the text
     client.GREETING: (b"Z", b"Connected to %s but greeting failed.\n"),
@@ -121,16 +124,28 @@ def send(argv: Argv) -> bytes:
         raise Permanent(BAD_SENDER)
     relay = routes.find_relay(argv[1], settings.relays)
     port = relay.port if relay else routes.SMTP
+    tried = b""
     for address in routes.addresses_of(relay.host) if relay else routes.exchangers_of(argv[1]):
-        connection = reach(address, port, settings)
-        if connection:
-            with connection:
-                return deliver(connection, client.Conversation(settings.name, sender, recipients), address.encode())
-    raise Temporary(NO_CONNECTION)
+        try:
+            connection = reach(address, port, settings)
+        except Unreached as failure:
+            tried += TRIED % (address.encode(), failure.why) if settings.trace else b""
+            continue
+        with connection:
+            conversation = client.Conversation(settings.name, sender, recipients)
+            return deliver(connection, conversation, address.encode())[:-1] + tried + b"\0"
+    raise Temporary((NO_CONNECTION + b"\n" + tried).rstrip(b"\n"))
 
 
 class Settings:
-    """What the control files say: our *name*, how many seconds to wait for what, the *relays*, where we call from.
+    """What the control files say.
+
+    Attributes:
+        name: ours, for the other side.
+        connecting, answering: how many seconds to wait for that.
+        relays: see `routes.relays`.
+        sources: where we call hosts of a family from.
+        trace: whether to tell which addresses were tried in vain.
 
     Raises:
         Temporary: they cannot be read, or say no name.
@@ -146,6 +161,7 @@ class Settings:
             self.answering = control.number(b"timeoutremote", 1200)
             self.relays = routes.relays()
             outgoing = control.lines(b"outgoingip") or ()
+            self.trace = control.number(b"trace", 0) != 0
         except Temporary:
             raise Temporary(NO_CONTROLS) from None
         if name is None:
@@ -168,27 +184,36 @@ def source(line: bytes) -> tuple[AddressFamily, str | None]:
     return family(address), None if address in THIS_HOST else address
 
 
-def reach(address: str, port: int, settings: Settings) -> client.Connection | None:
-    """A connection to *address*, unless it is known not to answer, or turns out not to.
+class Unreached(Exception):
+    """An address to which there is no connection; *why*."""
+
+    def __init__(self, why: bytes) -> None:
+        self.why = why
+
+
+def reach(address: str, port: int, settings: Settings) -> client.Connection:
+    """A connection to *address*.
 
     Raises:
+        Unreached: it is known not to answer, or turns out not to.
         Temporary: we cannot call from where we are to.
     """
     known = timeouts.find(address)
     if known and known.unreachable():
-        return None
+        raise Unreached(b"left alone, it timed out lately")
     try:
         wire = connect(address, port, settings.connecting, settings.sources.get(family(address)))
     except Temporary as trouble:
         raise Temporary(NO_OUTGOING % trouble.line) from None
-    except TimeoutError:
-        timeouts.timed_out(address)
-        return None
-    except OSError:
-        wire = None
+    except OSError as error:
+        if isinstance(error, TimeoutError):
+            timeouts.timed_out(address)
+        elif known:
+            timeouts.answered(address)
+        raise Unreached(reason(error)) from None
     if known:
         timeouts.answered(address)
-    return client.Connection(wire, settings.answering) if wire else None
+    return client.Connection(wire, settings.answering)
 
 
 def mailbox(address: bytes) -> bytes:

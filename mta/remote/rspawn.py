@@ -36,7 +36,7 @@ import os
 
 from mta import control, home
 from mta.remote import timeouts
-from mta.spawner import LIMIT, Done, Job, Request, Spawner
+from mta.spawner import Done, Job, Request, Spawner
 from supervise.command import Argv, command
 from supervise.errors import Usage
 from supervise.program import find
@@ -63,8 +63,7 @@ def main(argv: Argv) -> int:
     except OSError:  # then there is none, or it is not ours to clear
         pass
     preload()
-    share = min(control.number(b"recipientsremote", 1), LIMIT)
-    return Spawner(deliver, share=share).serve()
+    return Spawner(deliver, share=control.number(b"recipientsremote", 1)).serve()
 
 
 def preload() -> None:

@@ -58,13 +58,16 @@ Files:
     control/databytes      the size of the largest message in bytes; by default 0, no limit
     control/timeoutsmtpd   seconds to wait for the client; by default 1200
     control/localiphost    what replaces one of our IP addresses in `joe@[192.0.2.1]`; by default me
+    control/trace          if it is a number other than 0: each message that is taken, with its `qp`, and each
+                           sender, recipient and message that is refused get a line on descriptor 2,
+                           for qmail-why
 
     control/locals, virtualdomains, percenthack, envnoathost; users/cdb
                            who is here, if recipients is 1; see qmail-send, qmail-lspawn and qmail-local
 
     They are read for each connection.
 
-See also: tcpserver, qmail-queue, tcprules, qmail-showctl
+See also: tcpserver, qmail-queue, tcprules, qmail-showctl, qmail-why
 """
 
 from __future__ import annotations
@@ -125,8 +128,13 @@ def begin(control: Control) -> Session:
     if name is None:
         raise Temporary(b"control/me is missing")
     policy = Policy.read(control, VARIABLES, me)
+    client, log = Connection(VARIABLES), None
+    if control.number(b"trace", 0):
+        from mta.smtp.log import Log
+
+        log = Log(client)
     tls = OFFERED if tls_descriptors() else NEVER
-    return Session(name, policy, Connection(VARIABLES), Submission, time.time, tls)
+    return Session(name, policy, client, Submission, time.time, log, tls)
 
 
 def converse(session: Session, wire: Wire) -> int:
