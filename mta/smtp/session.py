@@ -22,7 +22,8 @@ dropped, recipients are refused for now beyond LARGEST_ENVELOPE, and the message
 from __future__ import annotations
 
 from mta.received import received
-from mta.smtp.data import BareNewline, Body
+from mta.smtp.data import BareNewline
+from mta.smtp.incoming import NO_QUEUE, TOO_LARGE, Incoming
 from mta.smtp.path import LONGEST, address_in, declared_size
 from supervise.errors import Temporary, Trouble
 
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
 
 LONGEST_LINE = 65536  # bytes of a command that we keep; RFC 5321, section 4.5.3.1.4, wants 512
 LARGEST_ENVELOPE = 16 << 20  # bytes of recipients in one message
-MOST_HOPS = 99  # a message that was handed on more often is looping
 
 OK = b"250 ok\r\n"
 FLUSHED = b"250 flushed\r\n"
@@ -55,9 +55,6 @@ NO_GATEWAY = b"553 sorry, that domain isn't in my list of allowed rcpthosts (#5.
 BAD_RECIPIENT = b"553 sorry, that recipient is in my badrcptto list (#5.7.1)\r\n"
 NO_MAILBOX = b"550 sorry, no mailbox here by that name (#5.1.1)\r\n"
 TOO_MANY = b"452 too many recipients (#4.5.3)\r\n"
-LOOPING = b"554 too many hops, this message is looping (#5.4.6)\r\n"
-TOO_LARGE = b"552 sorry, that message size exceeds my databytes limit (#5.3.4)\r\n"
-NO_QUEUE = b"451 qqt failure (#4.3.0)\r\n"
 BARE_NEWLINE = b"451 See https://cr.yp.to/docs/smtplf.html.\r\n"
 NO_CONTROLS = b"421 unable to read controls (#4.3.0)\r\n"
 NO_ADDRESSES = b"421 unable to figure out my IP addresses (#4.3.0)\r\n"
@@ -316,72 +313,6 @@ class Session:
             self.log.refused(incoming.sender, first, refusal, count)
         else:
             self.log.accepted(incoming.submission.pid, incoming.size, incoming.sender, count)
-
-
-class Incoming:
-    """A message on its way from the client into the queue."""
-
-    __slots__ = ("abandoned", "body", "limit", "recipients", "sender", "size", "submission")
-
-    def __init__(self, submission: Submission, sender: bytes, recipients: bytearray, limit: int) -> None:
-        self.submission, self.sender, self.recipients, self.limit = submission, sender, recipients, limit
-        self.body = Body()
-        self.size = 0  # as the original: without the Received line
-        self.abandoned = False
-
-    def take(self, text: bytes) -> None:
-        """Take the next part of what is on the wire.
-
-        Raises:
-            BareNewline: the client is not to be trusted.
-        """
-        part = self.body.feed(text)
-        self.size += len(part)
-        if self.too_large:
-            self.abandon()
-        self.write(part)
-
-    @property
-    def too_large(self) -> bool:
-        return 0 < self.limit < self.size
-
-    def write(self, part: bytes) -> None:
-        if part and not self.abandoned:
-            try:
-                self.submission.write(part)
-            except (Trouble, OSError):
-                self.abandon()
-
-    def abandon(self) -> None:
-        """Queue nothing, whatever follows."""
-        if not self.abandoned:
-            self.abandoned = True
-            self.submission.abandon()
-
-    def submit(self) -> bytes:
-        """Put it into the queue; the reply when that fails, and b"" only when the queue has accepted it."""
-        if self.body.hops > MOST_HOPS:
-            self.abandon()
-            return LOOPING
-        if self.too_large:
-            return TOO_LARGE
-        if self.abandoned:
-            return NO_QUEUE
-        try:
-            verdict = self.submission.send(self.sender, each_of(self.recipients))
-        except (Trouble, OSError):
-            return NO_QUEUE
-        if not verdict:
-            return b""
-        return (b"554 " if verdict.startswith(b"D") else b"451 ") + verdict[1:] + b"\r\n"
-
-
-def each_of(packed: bytearray) -> Iterator[bytes]:
-    """The recipients in *packed*, each with a NUL behind it, one by one: a list may take ten times the memory."""
-    at = 0
-    while (end := packed.find(b"\0", at)) >= 0:
-        yield bytes(packed[at:end])
-        at = end + 1
 
 
 class Leave(Exception):

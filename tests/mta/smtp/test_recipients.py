@@ -96,6 +96,13 @@ def test_what_is_put_behind_recipients_counts(instance: Instance) -> None:
     assert answers(instance, "no-body", RELAYCLIENT="@here") == [UNKNOWN]
 
 
+def test_a_trace_has_who_was_refused(instance: Instance) -> None:
+    (instance.home / "control/trace").write_text("1\n")
+    text = b"MAIL FROM:<>\r\nRCPT TO:<no-body@here>\r\nQUIT\r\n"
+    done = run("qmail-smtpd", input=text, env=instance.env, user=server_of(instance))
+    assert done.err.endswith(b" refused: from <> to <no-body@here>: 550_sorry,_no_mailbox_here_by_that_name_(#5.1.1)\n")
+
+
 def test_hosts_that_we_take_no_mail_for_are_refused_first(instance: Instance) -> None:
     (instance.home / "control/rcpthosts").write_text("other\n")
     (reply,) = answers(instance, "no-body@here")
