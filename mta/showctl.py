@@ -238,6 +238,22 @@ def changed(name: bytes) -> float | None:
         return None
 
 
+@readable
+def capabilities(name: bytes, me: bytes | None) -> bytes:
+    """smtpcapabilities, which names what qmail-smtpd knows, or not."""
+    words = [line.upper().translate(SHOWN) for line in control.lines(name) or ()]
+    known = b"The SMTP server announces %s when there is a limit.\n", b"The SMTP server does not know %s.\n"
+    return b"\n" + b"".join(known[word != b"SIZE"] % word for word in words)
+
+
+@readable
+def recipients(name: bytes, me: bytes | None) -> bytes:
+    """recipients, which is on or off."""
+    if control.number(name, 0):
+        return b"SMTP clients may not send messages to recipients that would bounce.\n"
+    return b"SMTP clients may send messages to recipients that would bounce.\n"
+
+
 TO = b"SMTP clients may send messages to recipients at "
 
 FILES: list[tuple[bytes, Show]] = [
@@ -278,8 +294,16 @@ FILES: list[tuple[bytes, Show]] = [
     (b"virtualdomains", listing(b"No virtual domains.", b"Virtual domain: ")),
 ]
 
+BAD_RECIPIENT = listing(b"", after=b" not accepted in RCPT TO.")
+
 # Files that only this system has: shown when they are there.
 OURS: dict[bytes, Show] = {
+    b"badmailto": BAD_RECIPIENT,
+    b"badrcptto": BAD_RECIPIENT,
+    b"outgoingip": listing(b"", b"SMTP client calls from ", b"."),
+    b"recipients": recipients,
+    b"recipientsremote": amount(1, b"Recipients of a message that may share a connection: "),
+    b"smtpcapabilities": capabilities,
     b"patrn": text(b"Mode bits that homes and .qmail files must not have: "),
     b"trace": amount(0, b"qmail-smtpd and qmail-remote tell more for qmail-why unless this is 0: "),
 }

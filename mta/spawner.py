@@ -17,11 +17,12 @@ How a delivery is made is a generator, written by the command:
         done = yield Job([b"qmail-remote", ...])
         return b"K" + done.output
 
-It yields the jobs that a worker is to do, one after another, is sent what came of each,
-and returns the report.  A job's end is the worker's answer *and* the end of what was
-written to its descriptors 1 and 2, so a program left in the background holds its
-delivery until it closes them.  Of that output the first `KEEP` bytes are kept, the
-others are read and thrown away.
+It yields the jobs that a worker is to do, one after another, is sent what came of each, and
+returns the report.  Where several requests may share a delivery, it gets those that have come
+at the same time for one message, from one sender to one host, and returns as many reports.  A
+job's end is the worker's answer *and* the end of what was written to its descriptors 1 and 2,
+so a program left in the background holds its delivery until it closes them.  Of that output
+the first `KEEP` bytes are kept, the others are read and thrown away.
 
 When qmail-send is gone (end of input) no new requests come; what runs is finished.
 When nobody hears our reports they are lost; the deliveries go on.
@@ -68,6 +69,10 @@ class Request:
 
     __slots__ = ("host", "local", "message", "sender")
 
+    def likeness(self, file: bytes) -> tuple[bytes, bytes, bytes]:
+        """What is the same in requests that may share a delivery; the message is *file*."""
+        return file, self.sender, self.host.lower()
+
     def __init__(self, message: int, sender: bytes, recipient: bytes) -> None:
         self.message, self.sender = message, sender
         self.local, _, self.host = recipient.rpartition(b"@")
@@ -93,7 +98,7 @@ class Job:
 
 
 class Done:
-    """What came of a job: the wait *status*, the *output* (at most `KEEP` bytes)."""
+    """What came of a job: the wait *status*, the *output* (at most `KEEP` bytes for each request)."""
 
     __slots__ = ("output", "status")
 
@@ -111,17 +116,24 @@ class Done:
 
 
 if TYPE_CHECKING:
-    Steps = Generator[Job, Done, bytes]
+    Steps = Generator[Job, Done, bytes | list[bytes]]
 
 
 class Delivery:
-    """One delivery on its way."""
+    """One delivery on its way, of all its *requests*, which are known by their numbers."""
 
-    __slots__ = ("message", "number", "output", "pipe", "status", "steps")
+    __slots__ = ("output", "pipe", "requests", "status", "steps")
 
-    def __init__(self, number: int, request: Request, steps: Steps) -> None:
-        self.number, self.message, self.steps = number, request.message, steps
+    steps: Steps
+
+    def __init__(self) -> None:
+        self.requests: dict[int, Request] = {}
         self.forget()
+
+    @property
+    def message(self) -> int:
+        """The open message."""
+        return next(iter(self.requests.values())).message
 
     def forget(self) -> None:
         """Be ready for the next job."""
@@ -134,14 +146,15 @@ class Spawner:
     """The loop of both: requests on descriptor 0, reports on 1.
 
     Args:
-        deliver: the steps of one delivery, and its report.
+        deliver: the steps of one delivery, and its report; or those of several that share it, and a report for each.
         prepare: what a new worker does first, given the key of its jobs, to become somebody else.
+        share: how many requests may share a delivery.
     """
 
     def __init__(
-        self, deliver: Callable[[Request], Steps], prepare: Callable[[Hashable], object] = lambda key: None
+        self, deliver: Callable[..., Steps], prepare: Callable[[Hashable], object] = lambda key: None, share: int = 1
     ) -> None:
-        self.deliver = deliver
+        self.deliver, self.share = deliver, share
         self.owner = home.account(b"qmailq").uid
         self.slots = Slots(control.leading_number(os.environb.pop(b"SPAWNLIMIT", b""), LIMIT))
         self.room = Room(wide=self.slots.limit > LIMIT)
@@ -185,6 +198,7 @@ class Spawner:
             self.hearing = False
             self.poll.unregister(0)
         self.heard += data
+        waiting: dict[object, Delivery] = {}
         while len(parts := self.heard[self.slots.width :].split(b"\0", 3)) == 4:
             number = self.slots.unpack(self.heard)
             file, sender, recipient, self.heard = parts
@@ -193,8 +207,13 @@ class Spawner:
             except Refused as refused:
                 self.report(number, refused.report)
                 continue
-            delivery = self.deliveries[number] = Delivery(number, request, self.deliver(request))
-            self.step(delivery, None)
+            likeness = request.likeness(file)
+            delivery = self.deliveries[number] = waiting.setdefault(likeness, Delivery())
+            delivery.requests[number] = request
+            if len(delivery.requests) >= self.share:
+                self.start(waiting.pop(likeness))
+        for delivery in waiting.values():
+            self.start(delivery)
 
     def request(self, number: int, file: bytes, sender: bytes, recipient: bytes) -> Request:
         """The request, with its message open.
@@ -232,6 +251,11 @@ class Spawner:
         return message
 
     # -- deliveries ----------------------------------------------------------------------
+    def start(self, delivery: Delivery) -> None:
+        """Take the first step of *delivery*, whose requests are complete."""
+        delivery.steps = self.deliver(*delivery.requests.values())
+        self.step(delivery, None)
+
     def step(self, delivery: Delivery, done: Done | None) -> None:
         """Begin the next job of *delivery*, *done* being what came of the last, or report."""
         try:
@@ -246,9 +270,11 @@ class Spawner:
                 return self.begin(delivery, job)
             except Refused as refused:
                 report = refused.report
-        os.close(delivery.message)
-        del self.deliveries[delivery.number]
-        self.report(delivery.number, report)
+        reports = report if isinstance(report, list) else [report] * len(delivery.requests)
+        for (number, request), text in zip(delivery.requests.items(), reports, strict=True):
+            os.close(request.message)
+            del self.deliveries[number]
+            self.report(number, text)
 
     def begin(self, delivery: Delivery, job: Job) -> None:
         """Give *job* to a worker.
@@ -277,7 +303,7 @@ class Spawner:
         """Read what the job of *pipe* has to say."""
         delivery = self.pipes[pipe]
         data = os.read(pipe, CHUNK)
-        delivery.output += data[: KEEP - len(delivery.output)]
+        delivery.output += data[: KEEP * len(delivery.requests) - len(delivery.output)]
         if not data:
             self.poll.unregister(pipe)
             os.close(pipe)

@@ -25,9 +25,15 @@ class Until(bytes):
 
 Step = bytes | Until | str
 
+LINE = Until(b"\r\n")
+GOOD: list[Step] = [  # a server of mail that takes a message
+    b"220 hi\r\n", LINE, b"250 helo\r\n", LINE, b"250 sender\r\n", LINE, b"250 rcpt\r\n", LINE, b"354 go\r\n",
+    Until(b"\r\n.\r\n"), b"250 taken\r\n",
+]  # fmt: skip
+
 
 class Peer:
-    """The server; its *port*, and what it *heard*, a list with an entry for each connection."""
+    """The server; its *port*; what it *heard*, and from which address: lists with an entry for each connection."""
 
     def __init__(self, *scripts: list[Step], host: str = "127.0.0.1", port: int = 0) -> None:
         self.scripts = scripts
@@ -35,6 +41,7 @@ class Peer:
         self.listener = socket.create_server((host, port), family=family)
         self.port = int(self.listener.getsockname()[1])
         self.heard: list[bytes] = []
+        self.callers: list[str] = []
         self.over = threading.Event()
         self.thread = threading.Thread(target=self.serve)
 
@@ -56,12 +63,13 @@ class Peer:
     def serve(self) -> None:
         for script in self.scripts:
             try:
-                connection, _ = self.listener.accept()
+                connection, caller = self.listener.accept()
             except OSError:
                 return
             with connection:
                 connection.settimeout(20)
                 self.heard.append(b"")
+                self.callers.append(caller[0])
                 try:
                     self.play(connection, script)
                 except OSError:

@@ -11,24 +11,43 @@ import os
 import socket
 import struct
 
+from supervise.errors import Temporary
 from ucspi.ip import family
 
 
-def connect(address: str, port: int, seconds: int) -> socket.socket:
+def connect(address: str, port: int, seconds: int, source: str | None = None) -> socket.socket:
     """A connection to *port* of *address* (IPv4 or IPv6, as text), which keeps *seconds* as its limit.
+
+    Args:
+        source: the address of ours that it comes from, of the same family; None leaves that to the system.
 
     Raises:
         TimeoutError: nothing answered within *seconds* (at least one), or within the kernel's own patience.
         OSError: somebody or something refused.
+        Temporary: we cannot have the address *source*.
     """
     connection = socket.socket(family(address), socket.SOCK_STREAM)
     try:
+        if source:
+            bind(connection, source)
         limit(connection, seconds)
         reach(connection, (address, port))
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def bind(connection: socket.socket, source: str) -> None:
+    """Have *connection* come from *source*, from any port.
+
+    Raises:
+        Temporary: we cannot have that address.
+    """
+    try:
+        connection.bind((source, 0))
+    except OSError as error:
+        raise Temporary(b"unable to bind to " + source.encode(), error) from None
 
 
 def reach(connection: socket.socket, address: tuple[str, int] | tuple[str, int, int, int]) -> None:

@@ -67,13 +67,13 @@ def stem(dash: bytes, ext: bytes) -> bytes:
     return b".qmail" + dash + ext.lower().translate(COLONS)
 
 
-def find(dash: bytes, ext: bytes, mask: int) -> DotQmail | None:
-    """The .qmail file for *ext* in the folder that we stand in, or None.
+def find(dash: bytes, ext: bytes, mask: int, folder: bytes = b"") -> DotQmail | None:
+    """The .qmail file for *ext* in *folder*, which ends with a slash, or else where we stand; None when there is none.
 
     Raises:
         Temporary: there is one that must not or cannot be read now.
     """
-    name = stem(dash, ext)
+    name = folder + stem(dash, ext)
     if found := read(name, mask):
         exact = name[len(name) - len(ext) :].endswith(b"default")
         found.default = ext[-len(b"default") :] if exact else None

@@ -41,16 +41,24 @@ NO_ALIAS = 116
 def main(argv: Argv) -> int:
     if len(argv) < 2:
         return PERMANENT
-    local = argv[1]
-    plain = plain_instance()
     try:
-        user = owner(local, plain) or alias(local, plain)
+        user = find_user(argv[1])
     except OSError:
         return HOME_UNKNOWN
     if user is None:
         return NO_ALIAS
     write_all(1, user.data())
     return 0
+
+
+def find_user(local: bytes) -> User | None:
+    """Whose the address *local* is, or None: there is no user alias.
+
+    Raises:
+        OSError: it cannot be known now.
+    """
+    plain = plain_instance()
+    return owner(local, plain) or alias(local, plain)
 
 
 def plain_instance() -> bool:

@@ -29,12 +29,12 @@ from __future__ import annotations
 import os
 
 from mta import home
-from mta.local.users import User, look_up
+from mta.local import users
+from mta.local.users import User
 from mta.spawner import Done, Job, Spawner
 from supervise.account import become
 from supervise.command import Argv, command
 from supervise.errors import TEMPORARY, Temporary, Usage
-from ucspi.cdb import Cdb
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -97,16 +97,11 @@ def assigned(address: bytes) -> User | None:
         Refused: it cannot be read now, or is damaged.
     """
     try:
-        table = Cdb.open(home.path(b"users", b"cdb"))
-        if table is None:
-            return None
-        try:
-            found = look_up(table, address)
-        finally:
-            table.close()
+        return users.assigned(address)
     except Temporary:
         raise Refused(TEXTS[CDB]) from None
-    return None if found is None else parse(found)
+    except ValueError:
+        raise Refused(TEXTS[BUG]) from None
 
 
 def looked_up(address: bytes) -> Generator[Job, Done, User]:

@@ -18,6 +18,7 @@ The exact address comes first, then the longest prefix.
 from __future__ import annotations
 
 from mta.control import leading_number
+from mta.home import path
 from supervise.errors import Temporary
 
 TYPE_CHECKING = False
@@ -81,6 +82,25 @@ def records(assign: bytes) -> Iterator[tuple[bytes, bytes]]:
             wild += entry[-1:]
         yield key, b"\0".join(fields[:FIELDS])
     yield b"", wild
+
+
+def assigned(local: bytes) -> User | None:
+    """The user to whom users/cdb gives the address *local*, or None.
+
+    Raises:
+        Temporary: it cannot be read now, or is damaged.
+        ValueError: what it says is malformed.
+    """
+    from ucspi.cdb import Cdb  # many have no users/cdb
+
+    table: Cdb | None = Cdb.open(path(b"users", b"cdb"))
+    if table is None:
+        return None
+    try:
+        found = look_up(table, local)
+    finally:
+        table.close()
+    return None if found is None else User.parse(found)
 
 
 def look_up(table: Table, local: bytes) -> bytes | None:

@@ -28,6 +28,8 @@ Environment:
 
 Files, below control:
     helohost        our name for the other side; me
+    outgoingip      the address of ours to call from, an IPv4 one, an IPv6 one, or a line for each; hosts of the
+                    other family are called from whatever address the system takes, as is everybody without the file
     smtproutes      hosts whose mail takes another way; none
     timeoutconnect  seconds for one connection to be made; 60
     timeoutremote   seconds for each answer; 1200
@@ -49,10 +51,13 @@ from supervise.command import Argv, command
 from supervise.errors import Permanent, Temporary, reason
 from supervise.fd import Closed, chunks, write_all
 from ucspi.connect import connect
+from ucspi.ip import family
+from ucspi.own import THIS_HOST
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from socket import AddressFamily
 
 INVOKED_BADLY = b"I (qmail-remote) was invoked improperly. (#5.3.5)"
 NO_HOME = b"Unable to switch to home directory. (#4.3.0)"
@@ -60,6 +65,8 @@ NO_CONTROLS = b"Unable to read control files. (#4.3.0)"
 NO_MEMORY = b"Out of memory. (#4.3.0)"
 NO_RESOURCES = b"System resources temporarily unavailable. (#4.3.0)"
 NO_CONNECTION = b"Sorry, I wasn't able to establish an SMTP connection. (#4.4.1)"
+BAD_OUTGOING = b"There is a line in my control/outgoingip file that is no IP address: %s. (#4.3.5)"
+NO_OUTGOING = b"I cannot call from the address in my control/outgoingip file: %s. (#4.3.5)"
 NO_MESSAGE = b"Unable to read message. (#4.3.0)"
 PARTIAL = b"SMTP cannot transfer messages with partial final lines. (#5.6.2)"
 BAD_SENDER = b"I cannot send mail from an address with a line end in it. (#5.1.7)"
@@ -131,7 +138,14 @@ def send(argv: Argv) -> bytes:
 
 
 class Settings:
-    """What the control files say: our *name*, how many seconds to wait for what, the *relays*, whether to *trace*.
+    """What the control files say.
+
+    Attributes:
+        name: ours, for the other side.
+        connecting, answering: how many seconds to wait for that.
+        relays: see `routes.relays`.
+        sources: where we call hosts of a family from.
+        trace: whether to tell which addresses were tried in vain.
 
     Raises:
         Temporary: they cannot be read, or say no name.
@@ -146,6 +160,7 @@ class Settings:
             self.connecting = control.number(b"timeoutconnect", 60)
             self.answering = control.number(b"timeoutremote", 1200)
             self.relays = routes.relays()
+            outgoing = control.lines(b"outgoingip") or ()
             self.trace = control.number(b"trace", 0) != 0
         except Temporary:
             raise Temporary(NO_CONTROLS) from None
@@ -154,6 +169,19 @@ class Settings:
         if name is None:
             raise Temporary(NO_CONTROLS)
         self.name = name.replace(b"\r", b"")  # of a file made on another system
+        self.sources = dict(map(source, outgoing))
+
+
+def source(line: bytes) -> tuple[AddressFamily, str | None]:
+    """The family of hosts that *line* of outgoingip is for, and the address to call them from; None: any.
+
+    Raises:
+        Temporary: it is no address.
+    """
+    address = routes.literal(line)
+    if address is None:
+        raise Temporary(BAD_OUTGOING % line)
+    return family(address), None if address in THIS_HOST else address
 
 
 class Unreached(Exception):
@@ -168,12 +196,15 @@ def reach(address: str, port: int, settings: Settings) -> client.Connection:
 
     Raises:
         Unreached: it is known not to answer, or turns out not to.
+        Temporary: we cannot call from where we are to.
     """
     known = timeouts.find(address)
     if known and known.unreachable():
         raise Unreached(b"left alone, it timed out lately")
     try:
-        wire = connect(address, port, settings.connecting)
+        wire = connect(address, port, settings.connecting, settings.sources.get(family(address)))
+    except Temporary as trouble:
+        raise Temporary(NO_OUTGOING % trouble.line) from None
     except OSError as error:
         if isinstance(error, TimeoutError):
             timeouts.timed_out(address)

@@ -2,9 +2,10 @@
 
 `control/smtproutes` has lines `HOST:RELAY` and `HOST:RELAY:PORT`.  HOST is looked for without
 regard to case: the whole name first, then, with a dot in front, each domain that it is in, then
-the empty name, which stands for every other host.  Of equal lines the last counts.  A line with
-an empty RELAY means: no relay, do as the domain name system says.  RELAY is a name, whose
-addresses are used and whose exchangers are not, or an address; an IPv6 address stands in brackets.
+the empty name, which stands for every other host.  HOST may be an address in brackets.  Of equal
+lines the last counts.  A line with an empty RELAY means: no relay, do as the domain name system
+says.  RELAY is a name, whose addresses are used and whose exchangers are not, or an address; an
+IPv6 address stands in brackets.
 
 Without a relay the host's exchangers are tried, the one with the lowest preference first, in
 random order among equals; each by its IPv4 addresses and then by its IPv6 addresses (what others
@@ -53,13 +54,19 @@ class Relay:
 
 
 def relays() -> dict[bytes, bytes]:
-    """The lines of smtproutes: what is before the first colon, in lower case, and what is after it.
+    """The lines of smtproutes: HOST, in lower case, and what is behind its colon.
 
     Raises:
         Temporary: the file cannot be read.
     """
-    lines = [line.partition(b":") for line in control.lines(b"smtproutes") or ()]
-    return {host.lower(): relay for host, colon, relay in lines if colon}
+    lines = control.lines(b"smtproutes") or ()
+    return {line[:end].lower(): line[end + 1 :] for line in lines if (end := end_of_host(line)) >= 0}
+
+
+def end_of_host(line: bytes) -> int:
+    """Where in *line* the colon behind HOST is, or -1; what is between brackets, as in `[IPv6:::1]`, is HOST's."""
+    start = line.find(b"]:") if line.startswith(b"[") else 0
+    return line.find(b":", max(0, start))
 
 
 def find_relay(host: bytes, known: dict[bytes, bytes]) -> Relay | None:

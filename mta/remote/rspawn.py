@@ -8,6 +8,10 @@ sender and the recipient as arguments and the message on descriptor 0, in worker
 serve many deliveries.  It makes one report of the two that qmail-remote writes, the one
 on the recipient and the one on the message.
 
+Each recipient has a connection of its own.  If control/recipientsremote allows for more, those that
+qmail-send names at the same time, of one message at one host and with the same sender, share a
+qmail-remote and its connection.  Each counts for concurrencyremote and has a report, as ever.
+
 At its start it forgets which hosts did not answer (queue/lock/tcpto).
 
 A qmail-remote that is missing, crashes or writes nonsense is our own failure, and what
@@ -20,6 +24,9 @@ Exit status:
 Environment:
     QMAILREMOTE  a program to run in place of qmail-remote
 
+Files:
+    control/recipientsremote  recipients that may share a connection, read at the start; 1
+
 See also: qmail-send, qmail-remote, qmail-lspawn
 """
 
@@ -27,7 +34,7 @@ from __future__ import annotations
 
 import os
 
-from mta import home
+from mta import control, home
 from mta.remote import timeouts
 from mta.spawner import Done, Job, Request, Spawner
 from supervise.command import Argv, command
@@ -56,7 +63,7 @@ def main(argv: Argv) -> int:
     except OSError:  # then there is none, or it is not ours to clear
         pass
     preload()
-    return Spawner(deliver).serve()
+    return Spawner(deliver, share=control.number(b"recipientsremote", 1)).serve()
 
 
 def preload() -> None:
@@ -74,21 +81,38 @@ def program() -> bytes:
     return os.environb.get(b"QMAILREMOTE") or home.program(b"qmail-remote")
 
 
-def deliver(request: Request) -> Steps:
-    """Run qmail-remote for *request*; the report."""
-    done = yield Job([program(), request.host, request.sender, request.recipient])
-    return report(done)
+def deliver(*requests: Request) -> Steps:
+    """Run qmail-remote for *requests*, which are of one sender and host; a report for each."""
+    first = requests[0]
+    done = yield Job([program(), first.host, first.sender, *(request.recipient for request in requests)])
+    return reports(done, len(requests))
 
 
-def report(done: Done) -> bytes:
-    """The report to qmail-send on what qmail-remote did: a letter and a text."""
+def reports(done: Done, count: int) -> list[bytes]:
+    """The reports to qmail-send on what qmail-remote did for *count* recipients: each a letter and a text."""
     if done.crashed:
-        return CRASHED
+        return [CRASHED] * count
     if done.code:
-        return UNABLE
+        return [UNABLE] * count
     if not done.output:
-        return SILENT
-    return merged(done.output.split(b"\0")[:-1])
+        return [SILENT] * count
+    found = done.output.split(b"\0")[:-1]
+    return [merged(found)] if count == 1 else shared(found, count)
+
+
+def shared(reports: list[bytes], count: int) -> list[bytes]:
+    """A report for each of *count* recipients made of those that qmail-remote wrote.
+
+    Where it is in doubt which report is whose, nobody's is believed.
+    """
+    ends = [at for at, text in enumerate(reports) if text[:1] in GRADES]
+    own = reports[: ends[0]] if ends else reports
+    if len(own) > count or not all(text[:1] in (b"r", *RECIPIENTS) for text in own):
+        return [NONSENSE] * count
+    on_message = reports[ends[0] :][:1] if ends else []
+    if on_message and on_message[0].startswith(b"K") and len(own) < count:
+        return [NONSENSE] * count
+    return [merged([*own[at : at + 1], *on_message]) for at in range(count)]
 
 
 def merged(reports: list[bytes]) -> bytes:

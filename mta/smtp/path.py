@@ -9,6 +9,8 @@ bracket the address begins after the first colon and ends at the first blank.
 
 from __future__ import annotations
 
+from mta.control import leading_number
+
 LONGEST = 899  # bytes of an address
 QUOTE, BACKSLASH = b'"\\'
 
@@ -24,6 +26,18 @@ def address_in(argument: bytes) -> bytes:
     if b'"' in path or b"\\" in path:
         return unquoted(path, ord(end))
     return path.partition(end)[0]
+
+
+def declared_size(argument: bytes) -> int:
+    """The bytes of the message according to *argument*, what follows `MAIL ` (RFC 1870); 0: it does not say."""
+    _, bracket, parameters = argument.rpartition(b">")
+    if not bracket:
+        parameters = argument.partition(b":")[2].lstrip(b" ").partition(b" ")[2]
+    for parameter in parameters.split(b" "):
+        name, _, value = parameter.partition(b"=")
+        if name.upper() == b"SIZE":
+            return leading_number(value)
+    return 0
 
 
 def unquoted(path: bytes, end: int) -> bytes:

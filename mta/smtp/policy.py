@@ -4,11 +4,14 @@
                                example; without the file, any host
     control/morercpthosts.cdb  more of them, in lower case
     control/badmailfrom        senders whose mail we refuse: addresses, and `@host` for a whole host
+    control/badrcptto          recipients that we refuse, in the same form; control/badmailto too
+    control/recipients         1: refuse recipients whose mail would bounce here (see `recipients`); by default 0
+    control/smtpcapabilities   what EHLO is to announce besides the usual: `SIZE`
     control/databytes          the size of the largest message in bytes, 0 for no limit
     control/localiphost        what replaces one of our IP addresses after the `@`; by default `me`
 
     RELAYCLIENT                the client may send to any host, and this is put behind each recipient
-    DATABYTES                  takes the place of control/databytes
+    DATABYTES, RECIPIENTS      take the places of control/databytes and control/recipients
 
 A recipient without a host is always taken: it is ours.
 """
@@ -24,7 +27,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from mta.control import Control
+    from mta.smtp.recipients import Recipients
     from ucspi.cdb import Cdb
+
+SIZE = b"SIZE"
 
 
 class Rcpthosts:
@@ -83,15 +89,44 @@ class Rcpthosts:
             cdb.close()
 
 
-def databytes(control: Control, environment: Mapping[bytes, bytes]) -> int:
-    """The size of the largest message in bytes; 0 when there is no limit.
+class Addresses:
+    """A list of addresses, and `@host` for all of a host; upper and lower case are the same."""
+
+    __slots__ = ("listed",)
+
+    def __init__(self, *lists: list[bytes] | None) -> None:
+        self.listed = frozenset(line.lower() for lines in lists for line in lines or ())
+
+    def have(self, address: bytes) -> bool:
+        """Whether *address*, or its whole host, is listed."""
+        if not self.listed:
+            return False
+        address = address.lower()
+        _, at, host = address.rpartition(b"@")
+        return address in self.listed or at + host in self.listed
+
+
+def number(control: Control, environment: Mapping[bytes, bytes], name: bytes) -> int:
+    """What the control file *name* says, or the variable of that name, which wins; by default 0.
 
     Raises:
-        Temporary: control/databytes cannot be read.
+        Temporary: the file cannot be read.
     """
-    controlled = control.number(b"databytes", 0)  # as the original: it must be readable even where the variable wins
-    own = environment.get(b"DATABYTES")
+    controlled = control.number(name, 0)  # as the original: it must be readable even where the variable wins
+    own = environment.get(name.upper())
     return controlled if own is None else leading_number(own)
+
+
+def checked(wanted: int) -> Recipients | None:
+    """What tells of recipients whether their mail would bounce, if it is *wanted* to."""
+    if not wanted:
+        return None
+    from mta.smtp.recipients import Recipients
+
+    return Recipients()
+
+
+NOBODY = Addresses()
 
 
 class Policy:
@@ -103,9 +138,14 @@ class Policy:
         relayclient: what is put behind each recipient of a client that may send anywhere; None: it may not.
         databytes: the largest message, in bytes; 0 for any.
         localiphost: the host name that replaces an IP address of ours; None leaves them.
+        badrcptto: recipients that we refuse.
+        announced: what EHLO announces besides the usual, in upper case.
+        recipients: who tells whether a recipient's mail would bounce; None: nobody.
     """
 
-    __slots__ = ("badmailfrom", "databytes", "localiphost", "rcpthosts", "relayclient")
+    __slots__ = (
+        "announced", "badmailfrom", "badrcptto", "databytes", "localiphost", "rcpthosts", "recipients", "relayclient",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -114,10 +154,15 @@ class Policy:
         relayclient: bytes | None = None,
         databytes: int = 0,
         localiphost: bytes | None = None,
+        *,
+        badrcptto: Addresses = NOBODY,
+        announced: frozenset[bytes] = frozenset(),
+        recipients: Recipients | None = None,
     ) -> None:
         self.rcpthosts, self.relayclient = rcpthosts, relayclient
-        self.badmailfrom = frozenset(map(bytes.lower, badmailfrom or ()))
+        self.badmailfrom, self.badrcptto = Addresses(badmailfrom), badrcptto
         self.databytes, self.localiphost = databytes, localiphost
+        self.announced, self.recipients = announced, recipients
 
     @classmethod
     def read(cls, control: Control, environment: Mapping[bytes, bytes], me: bytes | None) -> Policy:
@@ -131,17 +176,21 @@ class Policy:
             Rcpthosts.read(control),
             control.lines(b"badmailfrom"),
             environment.get(b"RELAYCLIENT"),
-            databytes(control, environment),
+            number(control, environment, b"databytes"),
             me if localiphost is None else localiphost,
+            badrcptto=Addresses(control.lines(b"badrcptto"), control.lines(b"badmailto")),
+            announced=frozenset(line.upper() for line in control.lines(b"smtpcapabilities") or ()),
+            recipients=checked(number(control, environment, b"recipients")),
         )
+
+    @property
+    def largest_declared(self) -> int:
+        """The largest message that a client may announce by SIZE; 0: SIZE is not spoken of."""
+        return self.databytes if SIZE in self.announced else 0
 
     def refuses(self, sender: bytes) -> bool:
         """Whether *sender* is in badmailfrom, itself or with its whole host."""
-        if not self.badmailfrom:
-            return False
-        sender = sender.lower()
-        _, at, host = sender.rpartition(b"@")
-        return sender in self.badmailfrom or at + host in self.badmailfrom
+        return self.badmailfrom.have(sender)
 
     def relayed(self, recipient: bytes) -> bytes | None:
         """*recipient* as it goes into the envelope, or None when it is not for us to take.

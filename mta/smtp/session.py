@@ -11,6 +11,9 @@ a file or a clock: policy, queue and time are handed in.  The states are few:
 HELO, EHLO and RSET forget the sender; so does DATA, whatever comes of the message.  As in the
 original, MAIL needs no HELO, and a MAIL that is not understood changes nothing.
 
+TLS goes from OFFERED, if it is, over ASKED to SPOKEN.  A client that asks for it by STARTTLS is not heard again before
+it is spoken, and what was said before is forgotten: anybody between us may have said it (RFC 3207).
+
 Memory is bounded whatever the client sends: a line is kept up to LONGEST_LINE and its rest
 dropped, recipients are refused for now beyond LARGEST_ENVELOPE, and the message goes where
 `submission` puts it.
@@ -19,8 +22,9 @@ dropped, recipients are refused for now beyond LARGEST_ENVELOPE, and the message
 from __future__ import annotations
 
 from mta.received import received
-from mta.smtp.data import BareNewline, Body
-from mta.smtp.path import LONGEST, address_in
+from mta.smtp.data import BareNewline
+from mta.smtp.incoming import NO_QUEUE, TOO_LARGE, Incoming
+from mta.smtp.path import LONGEST, address_in, declared_size
 from supervise.errors import Temporary, Trouble
 
 TYPE_CHECKING = False
@@ -34,23 +38,23 @@ if TYPE_CHECKING:
 
 LONGEST_LINE = 65536  # bytes of a command that we keep; RFC 5321, section 4.5.3.1.4, wants 512
 LARGEST_ENVELOPE = 16 << 20  # bytes of recipients in one message
-MOST_HOPS = 99  # a message that was handed on more often is looping
 
 OK = b"250 ok\r\n"
 FLUSHED = b"250 flushed\r\n"
 TRY = b"252 send some mail, i'll try my best\r\n"
 HELP = b"214 this is pyqmail; its manual page is qmail-smtpd\r\n"
 GO_AHEAD = b"354 go ahead\r\n"
+READY = b"220 ready for TLS\r\n"
 UNIMPLEMENTED = b"502 unimplemented (#5.5.1)\r\n"
 SYNTAX = b"555 syntax error (#5.5.4)\r\n"
+NO_PARAMETERS = b"501 STARTTLS takes no parameters (#5.5.4)\r\n"
 MAIL_FIRST = b"503 MAIL first (#5.5.1)\r\n"
 RCPT_FIRST = b"503 RCPT first (#5.5.1)\r\n"
 BAD_SENDER = b"553 sorry, your envelope sender is in my badmailfrom list (#5.7.1)\r\n"
 NO_GATEWAY = b"553 sorry, that domain isn't in my list of allowed rcpthosts (#5.7.1)\r\n"
+BAD_RECIPIENT = b"553 sorry, that recipient is in my badrcptto list (#5.7.1)\r\n"
+NO_MAILBOX = b"550 sorry, no mailbox here by that name (#5.1.1)\r\n"
 TOO_MANY = b"452 too many recipients (#4.5.3)\r\n"
-LOOPING = b"554 too many hops, this message is looping (#5.4.6)\r\n"
-TOO_LARGE = b"552 sorry, that message size exceeds my databytes limit (#5.3.4)\r\n"
-NO_QUEUE = b"451 qqt failure (#4.3.0)\r\n"
 BARE_NEWLINE = b"451 See https://cr.yp.to/docs/smtplf.html.\r\n"
 NO_CONTROLS = b"421 unable to read controls (#4.3.0)\r\n"
 NO_ADDRESSES = b"421 unable to figure out my IP addresses (#4.3.0)\r\n"
@@ -60,6 +64,7 @@ TIMEOUT = b"451 timeout (#4.4.2)\r\n"
 LOST = b"connection lost before the end of the message"  # nobody is there to hear it; for the log
 
 QUIT, GONE = 0, 1  # exit codes: the client said so; anything else
+NEVER, OFFERED, ASKED, SPOKEN = range(4)  # TLS
 
 
 class Session:
@@ -72,14 +77,16 @@ class Session:
         submission: begins the submission of a message to the queue.
         now: seconds since 1970.
         log: is told what becomes of messages; None: nobody wants to know.
+        tls: NEVER, or OFFERED to the client.
 
     Attributes:
         code: the exit code, once the session is over.
+        tls: how far it is with TLS; when it is ASKED for, the caller has it spoken and says so by `secure`.
     """
 
     __slots__ = (
-        "code", "connection", "helo", "incoming", "log", "name", "now", "over_long", "pending", "policy", "recipients",
-        "refused", "sender", "submission",
+        "code", "connection", "extended", "helo", "incoming", "log", "name", "now", "over_long", "pending", "policy",
+        "recipients", "refused", "sender", "submission", "tls",
     )  # fmt: skip
 
     def __init__(
@@ -90,13 +97,15 @@ class Session:
         submission: Callable[[], Submission],
         now: Callable[[], float],
         log: Log | None = None,
+        tls: int = NEVER,
     ) -> None:
         self.name, self.policy, self.connection, self.submission, self.now = name, policy, connection, submission, now
-        self.log = log
+        self.log, self.tls = log, tls
         self.code: int | None = None
         self.pending = b""  # the beginning of a line
         self.over_long = False  # the line has lost something after what is pending
         self.helo: bytes | None = None  # what the client calls itself, where that is not its host's name
+        self.extended = False  # it said EHLO
         self.sender: bytes | None = None
         self.refused = False  # the sender is in badmailfrom
         self.recipients = bytearray()  # each with a NUL behind it
@@ -126,6 +135,13 @@ class Session:
         if replies:
             yield b"".join(replies)
 
+    def secure(self) -> None:
+        """TLS is spoken from here on; begin anew, without a greeting."""
+        self.tls = SPOKEN
+        self.helo, self.extended = None, False
+        self.sender, self.refused = None, False
+        self.recipients.clear()
+
     def close(self) -> None:
         """Forget a message whose end has not come."""
         incoming, self.incoming = self.incoming, None
@@ -141,7 +157,7 @@ class Session:
 
     # -- commands ------------------------------------------------------------------------
     def commands(self, text: bytes, replies: list[bytes]) -> bytes:
-        """Obey the lines of *text* up to a DATA or the end; what is left of *text* after a DATA."""
+        """Obey the lines of *text* up to a DATA, a STARTTLS or the end; what is left of *text* after a DATA."""
         at = 0
         while (end := text.find(b"\n", at)) >= 0:
             line, at = text[at:end], end + 1
@@ -149,6 +165,8 @@ class Session:
                 line, self.pending = self.pending if self.over_long else self.pending + line, b""
             self.command(line, replies)
             self.over_long = False
+            if self.tls == ASKED:
+                return b""
             if self.incoming or self.code is not None:
                 return text[at:]
         self.pending += text[at:]
@@ -171,16 +189,34 @@ class Session:
     def greet(self, argument: bytes) -> bytes:
         self.sender = None
         self.helo = None if argument.lower() == self.connection.remote_host.lower() else argument
+        self.extended = False
         return b"250 " + self.name + b"\r\n"
 
     def greet_extended(self, argument: bytes) -> bytes:
         self.greet(argument)
-        return b"250-" + self.name + b"\r\n250-PIPELINING\r\n250 8BITMIME\r\n"
+        self.extended = True
+        lines = [self.name, b"PIPELINING"]
+        if self.tls == OFFERED:
+            lines.append(b"STARTTLS")
+        if self.policy.largest_declared:
+            lines.append(b"SIZE %d" % self.policy.largest_declared)
+        return b"".join(b"250-%s\r\n" % line for line in lines) + b"250 8BITMIME\r\n"
+
+    def start_tls(self, argument: bytes) -> bytes:
+        if self.tls != OFFERED:
+            return UNIMPLEMENTED
+        if argument:
+            return NO_PARAMETERS
+        self.tls = ASKED
+        return READY
 
     def mail(self, argument: bytes) -> bytes:
         sender = self.address(argument)
         if sender is None:
             return SYNTAX
+        if 0 < self.policy.largest_declared < declared_size(argument):
+            self.sender = None
+            return TOO_LARGE
         self.sender = sender
         self.refused = self.policy.refuses(sender)
         self.recipients.clear()
@@ -194,12 +230,16 @@ class Session:
             return SYNTAX
         if self.refused:
             return BAD_SENDER
+        if self.policy.badrcptto.have(recipient):
+            return BAD_RECIPIENT
         try:
             recipient = self.policy.relayed(recipient)
         except Temporary:
             raise Leave(NO_CONTROLS) from None
         if recipient is None:
             return NO_GATEWAY
+        if self.policy.recipients and self.policy.recipients.lack(recipient):
+            return NO_MAILBOX
         if len(self.recipients) > LARGEST_ENVELOPE:
             return TOO_MANY
         self.recipients += recipient + b"\0"
@@ -234,7 +274,8 @@ class Session:
             return NO_QUEUE
         recipients, self.recipients = self.recipients, bytearray()
         self.incoming = Incoming(submission, sender, recipients, self.policy.databytes)
-        self.incoming.write(received(self.connection, b"SMTP", self.now(), self.helo))
+        protocol = b"ESMTPS" if self.extended and self.tls == SPOKEN else b"SMTP"  # RFC 3848; else as the original
+        self.incoming.write(received(self.connection, protocol, self.now(), self.helo))
         return GO_AHEAD
 
     # -- the message ---------------------------------------------------------------------
@@ -274,72 +315,6 @@ class Session:
             self.log.accepted(incoming.submission.pid, incoming.size, incoming.sender, count)
 
 
-class Incoming:
-    """A message on its way from the client into the queue."""
-
-    __slots__ = ("abandoned", "body", "limit", "recipients", "sender", "size", "submission")
-
-    def __init__(self, submission: Submission, sender: bytes, recipients: bytearray, limit: int) -> None:
-        self.submission, self.sender, self.recipients, self.limit = submission, sender, recipients, limit
-        self.body = Body()
-        self.size = 0  # as the original: without the Received line
-        self.abandoned = False
-
-    def take(self, text: bytes) -> None:
-        """Take the next part of what is on the wire.
-
-        Raises:
-            BareNewline: the client is not to be trusted.
-        """
-        part = self.body.feed(text)
-        self.size += len(part)
-        if self.too_large:
-            self.abandon()
-        self.write(part)
-
-    @property
-    def too_large(self) -> bool:
-        return 0 < self.limit < self.size
-
-    def write(self, part: bytes) -> None:
-        if part and not self.abandoned:
-            try:
-                self.submission.write(part)
-            except (Trouble, OSError):
-                self.abandon()
-
-    def abandon(self) -> None:
-        """Queue nothing, whatever follows."""
-        if not self.abandoned:
-            self.abandoned = True
-            self.submission.abandon()
-
-    def submit(self) -> bytes:
-        """Put it into the queue; the reply when that fails, and b"" only when the queue has accepted it."""
-        if self.body.hops > MOST_HOPS:
-            self.abandon()
-            return LOOPING
-        if self.too_large:
-            return TOO_LARGE
-        if self.abandoned:
-            return NO_QUEUE
-        try:
-            verdict = self.submission.send(self.sender, each_of(self.recipients))
-        except (Trouble, OSError):
-            return NO_QUEUE
-        if not verdict:
-            return b""
-        return (b"554 " if verdict.startswith(b"D") else b"451 ") + verdict[1:] + b"\r\n"
-
-
-def each_of(packed: bytearray) -> Iterator[bytes]:
-    """The recipients in *packed*, each with a NUL behind it, one by one: a list may take ten times the memory."""
-    at = 0
-    while (end := packed.find(b"\0", at)) >= 0:
-        yield bytes(packed[at:end])
-        at = end + 1
-
-
 class Leave(Exception):
     """A command ends the session: the last *reply*, and the exit *code*."""
 
@@ -355,6 +330,7 @@ VERBS: dict[bytes, Callable[[Session, bytes], bytes]] = {
     b"ehlo": Session.greet_extended,
     b"rset": Session.reset,
     b"quit": Session.quit,
+    b"starttls": Session.start_tls,
     b"noop": lambda session, argument: OK,
     b"vrfy": lambda session, argument: TRY,
     b"help": lambda session, argument: HELP,

@@ -57,6 +57,25 @@ def test_our_own_files_are_known_and_foreign_ones_are_named(control: Path) -> No
     assert b"\na?b: I have no idea what this file does.\n" in out
 
 
+def test_what_our_own_files_ask_for_is_told(control: Path) -> None:
+    for name, text in {
+        "badrcptto": "old@me.example\n# x\n", "badmailto": "@evil.example\n", "recipients": "1\n",
+        "smtpcapabilities": "size\nx\n", "outgoingip": "192.0.2.1\n2001:db8::1\n", "recipientsremote": "20\n",
+    }.items():  # fmt: skip
+        (control / name).write_text(text)
+    out = show(control).out
+    assert b"\nbadrcptto: \nold@me.example not accepted in RCPT TO.\n\n" in out
+    assert b"\nbadmailto: \n@evil.example not accepted in RCPT TO.\n\n" in out
+    assert b"\nrecipients: SMTP clients may not send messages to recipients that would bounce.\n" in out
+    known = b"The SMTP server announces SIZE when there is a limit.\nThe SMTP server does not know X.\n"
+    assert b"\nsmtpcapabilities: \n" + known in out
+    assert b"\noutgoingip: \nSMTP client calls from 192.0.2.1.\nSMTP client calls from 2001:db8::1.\n" in out
+    assert b"\nrecipientsremote: Recipients of a message that may share a connection: 20.\n" in out
+    assert b"no idea" not in out
+    (control / "recipients").write_text("0\n")
+    assert b"\nrecipients: SMTP clients may send messages to recipients that would bounce.\n" in show(control).out
+
+
 def test_a_bad_file_is_shown_as_bad_and_the_others_still(control: Path) -> None:
     (control / "patrn").write_bytes(b"junk\n")
     (control / "locals").mkdir()

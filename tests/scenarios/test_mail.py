@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import smtplib
 import subprocess
 
@@ -46,6 +47,20 @@ def test_mail_for_another_host_is_relayed_as_smtproutes_says(mail: Instance, sin
     message = sink.received(text)
     assert b"bob@sink.example" in message and b"peer@far.example" in message
     mail.wait_until_empty()
+
+
+@pytest.mark.parametrize(("allowed", "connections"), [("20", 1), (None, 10)])
+def test_recipients_at_one_host_share_a_connection_if_they_may(allowed: str | None, connections: int) -> None:
+    people = [f"u{number}@sink.example" for number in range(10)]
+    controls = {} if allowed is None else {"recipientsremote": allowed}
+    with Sink() as sink, Instance(False, controls=controls) as mail:
+        mail.route("sink.example", sink.port)
+        mail.send(*people)
+        mail.wait_until_empty()
+        messages = sink.messages()
+        assert len(messages) == connections
+        assert sorted(re.findall(r"X-Rcpt-Args: <(.*?)>", b"".join(messages).decode())) == people
+        assert mail.log("qmail-send").count(": success: 127.0.0.1_accepted_message.") == 10
 
 
 def test_one_message_goes_to_all_its_recipients(mail: Instance, sink: Sink) -> None:

@@ -13,15 +13,10 @@ from pathlib import Path
 
 import pytest
 from commands import BIN, environment, run
-from peer import CLOSE, RESET, STALL, Peer, Step, Until
+from peer import CLOSE, GOOD, RESET, STALL, Peer, Step, Until
 from until import until
 
 SINK = "/usr/sbin/smtp-sink"
-LINE = Until(b"\r\n")
-GOOD: list[Step] = [
-    b"220 hi\r\n", LINE, b"250 helo\r\n", LINE, b"250 sender\r\n", LINE, b"250 rcpt\r\n", LINE, b"354 go\r\n",
-    Until(b"\r\n.\r\n"), b"250 taken\r\n",
-]  # fmt: skip
 SAID = b"HELO me.example\r\nMAIL FROM:<joe@x>\r\nRCPT TO:<bill@y>\r\nDATA\r\nSubject: x\r\n\r\nhello\r\n.\r\nQUIT\r\n"
 LETTER = b"Subject: x\n\nhello\n"
 ACCEPTED = b"r\0K127.0.0.1 accepted message.\nRemote host said: 250 taken\n\0"
@@ -167,6 +162,15 @@ def test_an_address_with_a_line_end_is_refused(home: Path, bad: str) -> None:
     assert peer.heard == [SAID]
 
 
+def test_addresses_with_a_number_for_a_host_go_out_as_they_are(home: Path) -> None:
+    with Peer(GOOD, host="::1") as peer:
+        (home / "control/smtproutes").write_text(f"[IPv6:2001:db8::1]:[::1]:{peer.port}\n:192.0.2.1:1\n")
+        words = "[IPv6:2001:db8::1]", "joe@[192.0.2.7]", "bill@[IPv6:2001:db8::1]"
+        done = run("qmail-remote", *words, input=LETTER)
+    assert done.out == ACCEPTED.replace(b"127.0.0.1", b"::1")
+    assert peer.heard == [SAID.replace(b"joe@x", b"joe@[192.0.2.7]").replace(b"bill@y", b"bill@[IPv6:2001:db8::1]")]
+
+
 def test_a_name_from_a_file_with_crlf_is_sent_without_cr(home: Path) -> None:
     (home / "control/me").write_bytes(b"me.example\r\n")
     with Peer(GOOD) as peer:
@@ -236,6 +240,43 @@ def test_what_the_first_who_talks_says_counts(home: Path, name_server: str) -> N
         reports = remote(home, first.port, relay="here.example", DNSCACHEIP=name_server)
         assert reports == b"ZConnected to 127.0.0.1 but greeting failed.\nRemote host said: 554 no\n\0"
     assert second.heard == []
+
+
+def test_hosts_are_called_from_the_address_that_we_are_to_have(home: Path) -> None:
+    (home / "control/outgoingip").write_text("# IPv4\n127.0.0.9\n\n[IPv6:::1]\n")
+    with Peer(GOOD) as four, Peer(GOOD, host="::1") as six:
+        assert remote(home, four.port) == ACCEPTED
+        assert remote(home, six.port, relay="[::1]") == ACCEPTED.replace(b"127.0.0.1", b"::1")
+    assert (four.callers, six.callers) == (["127.0.0.9"], ["::1"])
+
+
+@pytest.mark.parametrize("text", ["", "0.0.0.0\n", "::\n", "127.0.0.9\n0.0.0.0\n", "2001:db8::1\n"])
+def test_hosts_of_a_family_without_an_address_of_ours_are_called_as_ever(home: Path, text: str) -> None:
+    (home / "control/outgoingip").write_text(text)
+    with Peer(GOOD) as peer:
+        assert remote(home, peer.port) == ACCEPTED
+    assert peer.callers == ["127.0.0.1"]
+
+
+@pytest.mark.parametrize(("address", "relay"), [("192.0.2.1", "127.0.0.1"), ("2001:db8::1", "[::1]")])
+def test_an_address_that_is_not_ours_defers_the_message_and_is_nobodys_fault(
+    home: Path, address: str, relay: str
+) -> None:
+    (home / "control/outgoingip").write_text(address + "\n")
+    table = home / "queue/lock/tcpto"
+    with Peer(GOOD, host=relay.strip("[]")) as peer:
+        reports = remote(home, peer.port, relay=relay)
+    trouble = b"ZI cannot call from the address in my control/outgoingip file: unable to bind to %s: "
+    assert reports == trouble % address.encode() + b"address not available. (#4.3.5)\n\0"
+    assert peer.callers == []
+    assert table.read_bytes() == bytes(1024)
+
+
+@pytest.mark.parametrize("line", ["me.example", "192.0.2", "fe80::1%lo", "127.0.0.1 127.0.0.2"])
+def test_a_line_that_is_no_address_defers_the_message(home: Path, line: str) -> None:
+    (home / "control/outgoingip").write_text(line + "\n")
+    trouble = b"ZThere is a line in my control/outgoingip file that is no IP address: %s. (#4.3.5)\n\0"
+    assert remote(home, 1) == trouble % line.encode()
 
 
 # -- our own trouble ---------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import re
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -12,15 +13,11 @@ from pathlib import Path
 import psutil
 import pytest
 from commands import BIN, run, start
-from peer import STALL, Peer, Until
+from peer import GOOD, LINE, STALL, Peer, Step, Until
 from until import until
 
-from mta.remote.rspawn import merged
+from mta.remote.rspawn import merged, shared
 
-GOOD = [
-    b"220 hi\r\n", Until(b"\r\n"), b"250 helo\r\n", Until(b"\r\n"), b"250 sender\r\n", Until(b"\r\n"), b"250 rcpt\r\n",
-    Until(b"\r\n"), b"354 go\r\n", Until(b"\r\n.\r\n"), b"250 taken\r\n",
-]  # fmt: skip
 TAKEN = b"K127.0.0.1 accepted message.\nRemote host said: 250 taken\n"
 
 
@@ -194,6 +191,105 @@ def test_a_qmail_remote_that_is_missing_never_bounces_mail(queue: Path) -> None:
     rspawn = Rspawn(QMAILREMOTE=str(queue / "missing"))
     rspawn.ask()
     assert rspawn.hear() == (1, b"ZUnable to run qmail-remote.\n")
+    assert rspawn.end() == 0
+
+
+# -- recipients that share a connection ----------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("output", "reports"),
+    [
+        (b"r\0r\0Ktaken\0", [b"Ktaken", b"Ktaken"]),
+        (b"r\0hno\0Ktaken\0", [b"Ktaken", b"Dno"]),
+        (b"slater\0r\0Ktaken\0", [b"Zlater", b"Ktaken"]),
+        (b"hno\0slater\0Dgiving up\0", [b"Dnogiving up", b"Zlatergiving up"]),
+        (b"r\0r\0Zdied\0", [b"Zdied", b"Zdied"]),
+        (b"r\0hno\0Dspam\0", [b"Dspam", b"Dnospam"]),
+        (b"Zdown\0", [b"Zdown", b"Zdown"]),
+        (b"Dnever\0", [b"Dnever", b"Dnever"]),
+        (b"hno\0Zdied\0", [b"Dno", b"Zdied"]),
+        # nobody knows whose report it is
+        (b"r\0Ktaken\0", [b"Zqmail-remote produced no report.\n"] * 2),
+        (b"Ktaken\0", [b"Zqmail-remote produced no report.\n"] * 2),
+        (b"r\0noise\0hno\0Ktaken\0", [b"Zqmail-remote produced no report.\n"] * 2),
+        (b"r\0r\0hno\0Ktaken\0", [b"Zqmail-remote produced no report.\n"] * 2),
+        (b"r\0r\0", [b"Zqmail-remote produced no report.\n"] * 2),
+        (b"noise", [b"Zqmail-remote produced no report.\n"] * 2),
+    ],
+)
+def test_of_a_shared_connection_each_recipient_has_a_report(output: bytes, reports: list[bytes]) -> None:
+    assert shared(output.split(b"\0")[:-1], 2) == reports
+
+
+MIXED: list[Step] = [
+    *GOOD[:7], LINE, b"550 no\r\n", LINE, b"450 later\r\n", LINE, b"354 go\r\n", Until(b"\r\n.\r\n"), b"250 taken\r\n",
+]  # fmt: skip
+
+
+def test_recipients_of_a_message_at_a_host_share_a_connection_if_they_may(queue: Path) -> None:
+    (queue / "control/recipientsremote").write_text("3\n")
+    script = f'echo "$@" >>{queue}/run; shift 2; for to; do printf "r\\0"; done; printf "Kto %s\\0" "$*"'
+    rspawn = Rspawn(QMAILREMOTE=program(queue, script))
+    asked = [
+        (1, b"joe@x", b"a@y"),
+        (2, b"joe@x", b"other@z"),
+        (3, b"joe@x", b"b@Y"),
+        (4, b"sue@x", b"sender@y"),
+        (5, b"joe@x", b"c@y"),
+        (6, b"joe@x", b"fourth@y"),
+    ]
+    os.write(rspawn.requests, b"".join(b"%c0/23\0%s\0%s\0" % request for request in asked))
+    reports = dict(rspawn.hear() for _ in asked)
+    assert rspawn.end() == 0
+    runs = sorted((queue / "run").read_text().splitlines())
+    assert runs == ["y joe@x a@y b@Y c@y", "y joe@x fourth@y", "y sue@x sender@y", "z joe@x other@z"]
+    together = b"Kto a@y b@Y c@y"
+    assert reports == {
+        1: together, 2: b"Kto other@z", 3: together, 4: b"Kto sender@y", 5: together, 6: b"Kto fourth@y"
+    }  # fmt: skip
+
+
+def test_what_the_host_says_of_one_is_that_ones_report(queue: Path) -> None:
+    (queue / "control/recipientsremote").write_text("9\n")
+    with Peer(MIXED) as peer:
+        (queue / "control/smtproutes").write_text(f":127.0.0.1:{peer.port}\n")
+        rspawn = Rspawn()
+        os.write(rspawn.requests, b"".join(b"%c0/23\0joe@x\0u%d@y\0" % (number, number) for number in range(3)))
+        reports = dict(rspawn.hear() for _ in range(3))
+        assert rspawn.end() == 0
+    refused = b"127.0.0.1 does not like recipient.\nRemote host said: "
+    assert reports == {0: TAKEN, 1: b"D" + refused + b"550 no\n", 2: b"Z" + refused + b"450 later\n"}
+    assert re.findall(rb"RCPT TO:<(.*?)>", peer.heard[0]) == [b"u0@y", b"u1@y", b"u2@y"]
+
+
+def test_without_the_file_each_recipient_has_a_connection(queue: Path, relayed: Peer) -> None:
+    rspawn = Rspawn()
+    os.write(rspawn.requests, b"".join(b"%c0/23\0joe@x\0u%d@y\0" % (number, number) for number in range(5)))
+    assert {rspawn.hear() for _ in range(5)} == {(number, TAKEN) for number in range(5)}
+    assert rspawn.end() == 0
+    assert [heard.count(b"RCPT") for heard in relayed.heard] == [1] * 5
+
+
+def test_a_shared_worker_that_is_killed_defers_all_its_recipients(queue: Path) -> None:
+    (queue / "control/recipientsremote").write_text("200\n")
+    rspawn = Rspawn(QMAILREMOTE=program(queue, "kill -9 $$"))
+    asked = b"".join(b"%c0/23\0joe@x\0u%d@y\0" % (number, number) for number in range(120))
+    for _ in range(2):  # and what they had open is closed
+        os.write(rspawn.requests, asked)
+        crashed = b"Zqmail-remote crashed.\n"
+        assert {rspawn.hear() for _ in range(120)} == {(number, crashed) for number in range(120)}
+        assert not [file for file in psutil.Process(rspawn.process.pid).open_files() if file.path.endswith("/23")]
+    assert rspawn.end() == 0
+
+
+def test_long_reports_of_many_recipients_are_all_heard(queue: Path) -> None:
+    (queue / "control/recipientsremote").write_text("120\n")
+    long = "printf s; head -c 5000 /dev/zero | tr '\\0' x; printf '\\0'"
+    script = f"for i in $(seq 100); do {long}; done; printf 'Dup\\0'"
+    rspawn = Rspawn(QMAILREMOTE=program(queue, script))
+    os.write(rspawn.requests, b"".join(b"%c0/23\0joe@x\0u%d@y\0" % (number, number) for number in range(100)))
+    assert {rspawn.hear() for _ in range(100)} == {(number, b"Z" + b"x" * 5000 + b"up") for number in range(100)}
     assert rspawn.end() == 0
 
 

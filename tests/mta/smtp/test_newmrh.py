@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,11 +15,13 @@ from ucspi.cdb import Cdb
 
 
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     (tmp_path / "control").mkdir()
     monkeypatch.setenv("QMAILHOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
-    return tmp_path
+    mask = os.umask(0o22)
+    yield tmp_path
+    os.umask(mask)  # the command has its own
 
 
 def holds(home: Path, host: bytes) -> bool:

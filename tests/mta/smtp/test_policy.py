@@ -78,6 +78,43 @@ def test_bad_senders_are_addresses_or_whole_hosts(control: Path) -> None:
         assert not refuses(sender)
 
 
+def test_bad_recipients_are_listed_in_two_files(control: Path) -> None:
+    (control / "badrcptto").write_bytes(b"# gone\nOld@heaven.af.mil\n")
+    (control / "badmailto").write_bytes(b"@Evil.Example\n")
+    bad = Policy.read(Control(), {}, None).badrcptto
+    assert bad.have(b"old@HEAVEN.af.mil") and bad.have(b"joe@evil.example")
+    assert not bad.have(b"joe@heaven.af.mil") and not bad.have(b"# gone")
+
+
+@pytest.mark.parametrize(
+    ("file", "variable", "checked"),
+    [
+        (None, None, False),
+        ("1\n", None, True),
+        ("0\n", None, False),
+        ("joe@heaven.af.mil\n", None, False),
+        ("1\n", b"", False),
+        ("1\n", b"0", False),
+        (None, b"1", True),
+    ],
+)
+def test_recipients_are_looked_up_if_the_variable_or_else_the_file_says_so(
+    control: Path, file: str | None, variable: bytes | None, checked: bool
+) -> None:
+    if file is not None:
+        (control / "recipients").write_text(file)
+    policy = Policy.read(Control(), {} if variable is None else {b"RECIPIENTS": variable}, None)
+    assert bool(policy.recipients) == checked
+
+
+def test_size_is_spoken_of_if_smtpcapabilities_says_so(control: Path) -> None:
+    (control / "databytes").write_text("1000\n")
+    assert Policy.read(Control(), {}, None).largest_declared == 0
+    (control / "smtpcapabilities").write_text("# more\nX\nsize\n")
+    assert Policy.read(Control(), {}, None).largest_declared == 1000
+    assert Policy.read(Control(), {b"DATABYTES": b""}, None).largest_declared == 0
+
+
 def test_a_relay_client_sends_anywhere_and_its_suffix_is_added(control: Path) -> None:
     (control / "rcpthosts").write_bytes(b"")
     assert Policy.read(Control(), {b"RELAYCLIENT": b""}, None).relayed(b"x@any.where") == b"x@any.where"
@@ -118,7 +155,13 @@ def test_without_a_name_ip_addresses_stay(control: Path) -> None:
     assert Policy.read(Control(), {}, None).named(b"joe@[127.0.0.1]") == b"joe@[127.0.0.1]"
 
 
-@pytest.mark.parametrize("name", ["rcpthosts", "badmailfrom", "databytes", "localiphost"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("rcpthosts", "badmailfrom", "databytes", "localiphost"),
+        *("badrcptto", "badmailto", "recipients", "smtpcapabilities"),
+    ],
+)
 def test_a_control_file_that_cannot_be_read_is_no_policy(control: Path, name: str) -> None:
     (control / name).mkdir()
     with pytest.raises(Temporary):

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mta.received import Connection
-from mta.smtp.policy import Policy, Rcpthosts
+from mta.smtp.policy import Addresses, Policy, Rcpthosts
 from mta.smtp.session import LARGEST_ENVELOPE, Session
 from supervise.errors import Temporary
 
@@ -111,6 +111,75 @@ def test_commands_are_answered(text: bytes, replies: bytes) -> None:
     said, code = talk(text)
     assert said.startswith(replies)
     assert code is None
+
+
+EHLO = b"250-heaven.af.mil\r\n250-PIPELINING\r\n250 8BITMIME\r\n"
+TOO_LARGE = b"552 sorry, that message size exceeds my databytes limit (#5.3.4)\r\n"
+
+
+@pytest.mark.parametrize(
+    ("databytes", "announced", "reply"),
+    [
+        (0, [], EHLO),
+        (1000, [], EHLO),
+        (0, [b"SIZE"], EHLO),
+        (1000, [b"SIZE"], EHLO.replace(b"250 8", b"250-SIZE 1000\r\n250 8")),
+    ],
+)
+def test_size_is_announced_if_it_is_to_be_and_there_is_a_limit(
+    databytes: int, announced: list[bytes], reply: bytes
+) -> None:
+    policy = Policy(Rcpthosts(None, b""), databytes=databytes, announced=frozenset(announced))
+    assert talk(b"EHLO x\r\n", policy=policy)[0] == reply
+
+
+@pytest.mark.parametrize(
+    ("parameters", "reply"),
+    [
+        (b"FROM:<a@b> SIZE=1000", b"250 ok\r\n"),
+        (b"FROM:<a@b> SIZE=1001", TOO_LARGE),
+        (b"FROM:<a@b> BODY=8BITMIME size=99999999999999999999999", TOO_LARGE),
+        (b'FROM:<"a>b SIZE=1 "@c> SIZE=1001', TOO_LARGE),
+        (b'FROM:<"a SIZE=1001 b"@c>', b"250 ok\r\n"),
+        (b"FROM:a@b SIZE=1001", TOO_LARGE),
+        (b"FROM:<> SIZE=1001", TOO_LARGE),
+        (b"FROM:<a@b> SIZE=junk", b"250 ok\r\n"),
+        (b"FROM:<a@b> SIZE", b"250 ok\r\n"),
+        (b"FROM:<a@b> XSIZE=1001", b"250 ok\r\n"),
+    ],
+)
+def test_a_message_that_is_said_to_be_too_large_is_refused_at_mail(parameters: bytes, reply: bytes) -> None:
+    text = b"MAIL %s\r\n" % parameters
+    announcing = Policy(Rcpthosts(None, b""), databytes=1000, announced=frozenset([b"SIZE"]))
+    assert talk(text, policy=announcing)[0] == reply
+    assert talk(text, policy=Policy(Rcpthosts(None, b""), databytes=1000))[0] == b"250 ok\r\n"
+
+
+def test_after_a_refused_mail_no_recipient_is_taken_for_an_earlier_one() -> None:
+    policy = Policy(Rcpthosts(None, b""), databytes=1000, announced=frozenset([b"SIZE"]))
+    said, _ = talk(b"MAIL FROM:<a>\r\nMAIL FROM:<b> SIZE=2000\r\nRCPT TO:<x>\r\n", policy=policy)
+    assert said == b"250 ok\r\n" + TOO_LARGE + b"503 MAIL first (#5.5.1)\r\n"
+
+
+def test_a_size_that_was_said_binds_nobody() -> None:
+    policy = Policy(Rcpthosts(None, b""), databytes=10, announced=frozenset([b"SIZE"]))
+    said, _ = talk(b"MAIL FROM:<a> SIZE=3\r\nRCPT TO:<x>\r\nDATA\r\n1234567890\r\n.\r\n", policy=policy)
+    assert said.endswith(b"354 go ahead\r\n" + TOO_LARGE)
+
+
+def test_bad_recipients_are_refused_one_by_one_to_relay_clients_too() -> None:
+    queue = Queue()
+    policy = Policy(
+        Rcpthosts(None, b""), relayclient=b"", badrcptto=Addresses([b"Old@heaven.af.mil", b"@evil.example"])
+    )
+    text = b"MAIL FROM:<a>\r\n" + b"".join(
+        b"RCPT TO:<%s>\r\n" % recipient
+        for recipient in (b"old@HEAVEN.af.mil", b"new@heaven.af.mil", b"any@evil.example", b"any@x.evil.example")
+    )
+    bad = b"553 sorry, that recipient is in my badrcptto list (#5.7.1)\r\n"
+    said, _ = talk(text + b"DATA\r\n.\r\n", queue, policy)
+    assert said.startswith(b"250 ok\r\n" + bad + b"250 ok\r\n" + bad + b"250 ok\r\n354 go ahead\r\n")
+    assert queue.taken[0][2] == [b"new@heaven.af.mil", b"any@x.evil.example"]
 
 
 def test_nothing_after_quit_is_read() -> None:

@@ -13,51 +13,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from commands import BIN, Result, environment, run, start
+from commands import BIN, environment, start
+from receiving import MESSAGE, Home
 from until import until
 
 from mta.smtp.smtpd import main
 from supervise.pool import Pool
 from supervise.worker import run_again
-
-MESSAGE = b"MAIL FROM:<joe@irs.gov>\r\nRCPT TO:<bill@heaven.af.mil>\r\nDATA\r\nSubject: x\r\n\r\nhello\r\n.\r\nQUIT\r\n"
-CLIENT = {
-    "TCPREMOTEIP": "192.0.2.7", "TCPREMOTEHOST": "client.example", "TCPLOCALHOST": "mx.af.mil",
-    "TCPREMOTEINFO": None, "RELAYCLIENT": None, "DATABYTES": None,
-}  # fmt: skip
-
-
-class Home:
-    """A home, and a queue that keeps in `queued` what it gets."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.queued = folder / "queued"
-        self.queued.mkdir()
-        (folder / "control").mkdir()
-        self.control(me="heaven.af.mil", rcpthosts="heaven.af.mil")
-        queue = folder / "capture"
-        queue.write_text(f"#!/bin/sh\ncat >{self.queued}/message\ncat <&1 >{self.queued}/envelope\n")
-        queue.chmod(0o755)
-        self.env: dict[str, str | None] = {**CLIENT, "QMAILHOME": str(folder), "QMAILQUEUE": str(queue)}
-
-    def control(self, **files: str) -> None:
-        for name, text in files.items():
-            (self.folder / "control" / name).write_text(text + "\n")
-
-    def smtpd(self, text: bytes, **env: str) -> Result:
-        return run("qmail-smtpd", input=text, env={**self.env, **env})
-
-    def message(self) -> bytes:
-        return (self.queued / "message").read_bytes()
-
-    def envelope(self) -> bytes:
-        return (self.queued / "envelope").read_bytes()
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Home:
-    return Home(tmp_path)
 
 
 def test_a_message_goes_into_the_queue(home: Home) -> None:
@@ -72,6 +34,28 @@ def test_a_message_goes_into_the_queue(home: Home) -> None:
         rb"Received: from client.example \(192.0.2.7\)\n  by mx.af.mil with SMTP; .* -0000\nSubject: x\n\nhello\n",
         home.message(),
     )
+
+
+def test_numbers_for_hosts_become_our_name_if_they_are_ours(home: Home) -> None:
+    recipients = (
+        b"a@[127.0.0.1]",
+        b"b@[IPv6:::1]",
+        b"c@[ipv6:0:0:0:0:0:0:0:1]",
+        b"d@[IPv6:2001:db8::1]",
+        b"e@[192.0.2.1]",
+    )
+    text = b"MAIL FROM:<joe@[IPv6:2001:db8::7]>\r\n" + b"".join(b"RCPT TO:<%s>\r\n" % each for each in recipients)
+    _, out, _ = home.smtpd(text + b"DATA\r\n.\r\nQUIT\r\n")
+    no = b"553 sorry, that domain isn't in my list of allowed rcpthosts (#5.7.1)\r\n"
+    assert out.partition(b"\r\n")[2].startswith(b"250 ok\r\n" * 4 + no * 2 + b"354 go ahead\r\n250 ok ")
+    queued = b"Ta@heaven.af.mil\0Tb@heaven.af.mil\0Tc@heaven.af.mil\0\0"
+    assert home.envelope() == b"Fjoe@[IPv6:2001:db8::7]\0" + queued
+
+
+def test_hosts_that_are_numbers_can_be_listed(home: Home) -> None:
+    home.control(rcpthosts="[IPv6:2001:db8::1]")
+    _, out, _ = home.smtpd(b"MAIL FROM:<>\r\nRCPT TO:<d@[ipv6:2001:db8::1]>\r\nQUIT\r\n")
+    assert out.count(b"250 ok\r\n") == 2
 
 
 def test_a_client_that_hangs_up_queues_nothing_and_is_no_success(home: Home) -> None:
