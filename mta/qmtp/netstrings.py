@@ -187,12 +187,21 @@ def serve(converse: Callable[[Wire], None]) -> int:
     """Have a client served; the exit code, which all servers of netstrings have in common."""
     wire = Wire(PATIENCE)
     try:
-        converse(wire)
-        wire.flush()
+        code = converse_to_end(wire, converse)
+        wire.flush()  # what became of messages that are in the queue
     except Closed:
         return LEFT
+    except TimedOut:
+        return NO_RESOURCES
+    return code
+
+
+def converse_to_end(wire: Wire, converse: Callable[[Wire], None]) -> int:
+    """Have a client served as long as it can be understood; the exit code."""
+    try:
+        converse(wire)
     except Malformed:
         return MALFORMED
-    except (TooLarge, TimedOut):
+    except TooLarge:
         return NO_RESOURCES
     return LEFT
