@@ -46,6 +46,7 @@ See also: qmail-qmqpd, qmail-queue
 from __future__ import annotations
 
 import os
+import signal
 import socket
 
 from mta.control import lines
@@ -83,6 +84,7 @@ class Failure(Exception):
 @command(b"qmail-qmqpc")
 def main(argv: Argv) -> int:
     ignore_broken_pipes()
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # a caller's limit is a full disk
     try:
         return send()
     except Failure as failure:
