@@ -7,7 +7,7 @@ that libcrypt has; so it is called directly, and only by who needs it, because c
 
 from __future__ import annotations
 
-import errno
+import os
 
 from supervise.account import find_account
 from supervise.errors import Temporary
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import pwd
 
 LIBRARIES = ("libcrypt.so.2", "libcrypt.so.1", None)  # None: what is part of the C library
+ELSEWHERE = b"x"  # what the password file has for a password that is in the shadow file
 COMMON_METHOD = b"$6$................"  # where the library does not tell which method is usual
 
 
@@ -27,14 +28,15 @@ def account_with(name: bytes, password: bytes) -> pwd.struct_passwd | None:
     As long as methods of hashing are the same, that takes no longer for a name that exists than for another.
 
     Raises:
-        Temporary: the passwords cannot be read, or this machine cannot hash.
+        Temporary: the password cannot be read, or this machine cannot hash.
     """
     account = find_account(name)
     stored = shadow_password(name)
     if stored is None and account is not None:
-        stored = account.pw_passwd.encode("utf-8", "surrogateescape")
-    right = matches(password, stored or b"")
-    return account if right else None
+        stored = os.fsencode(account.pw_passwd)
+        if stored == ELSEWHERE:  # which the C library does not tell from an entry that is missing
+            raise Temporary(b"unable to read the shadow file's entry of " + name)
+    return account if matches(password, stored or b"") else None
 
 
 def matches(password: bytes, stored: bytes) -> bool:
@@ -87,23 +89,12 @@ def usual_method(library: ctypes.CDLL) -> bytes:
 
 
 def shadow_password(name: bytes) -> bytes | None:
-    """What the shadow file has for *name*, or None.
-
-    Raises:
-        Temporary: we may not read it.
-    """
+    """What the shadow file has for *name*; None when there is no entry, or none that we may read."""
     import ctypes
 
-    library = ctypes.CDLL(None, use_errno=True)
-    find = library.getspnam
+    find = ctypes.CDLL(None).getspnam
     find.argtypes = (ctypes.c_char_p,)
     find.restype = ctypes.POINTER(ctypes.c_char_p)  # its entry begins with the name and the password
-    ctypes.set_errno(0)
     entry = find(name)
-    if entry:
-        stored: bytes | None = entry[1]
-        return stored
-    if ctypes.get_errno() in (errno.EACCES, errno.ETXTBSY):
-        number = ctypes.get_errno()
-        raise Temporary(b"unable to read the shadow file", OSError(number, ""))
-    return None
+    stored: bytes | None = entry[1] if entry else None
+    return stored
