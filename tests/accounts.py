@@ -6,7 +6,6 @@ run(*accounts.seen_by, "checkpassword", ...)
 
 from __future__ import annotations
 
-import os
 import subprocess
 from pathlib import Path
 
@@ -34,10 +33,12 @@ class Accounts:
         self.seen_by = ("unshare", "--mount", "sh", "-c", MOUNT, folder)
 
     def write(self, name: str, text: str, mode: int = 0o644) -> None:
-        """Add *text* to a file."""
-        with open(self.folder / name, "a", opener=lambda path, flags: os.open(path, flags, mode)) as file:
-            file.write(text)
-        (self.folder / name).chmod(mode)
+        """Put *text* into a file, in front of what it has: the first entry of a name counts."""
+        path = self.folder / name
+        old = path.read_text() if path.exists() else ""
+        path.touch(mode)
+        path.write_text(text + old)
+        path.chmod(mode)
 
     def add(self, name: str, uid: int, stored: str, home: Path | str, shell: str = "/bin/sh") -> None:
         """Add a user with a group of that number, and another group that the user is in.
