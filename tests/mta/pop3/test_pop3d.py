@@ -131,8 +131,10 @@ def test_what_cannot_be_deleted_is_said_and_the_rest_of_quit_is_done(full: Box) 
 
 
 def test_a_message_that_cannot_be_read_ends_the_session(full: Box) -> None:
-    (full.maildir / "cur/0.host").mkdir()
-    os.utime(full.maildir / "cur/0.host", (1, 1))
+    folder = full.maildir / "cur/0.host"
+    folder.mkdir()
+    full.own(folder)
+    os.utime(folder, (1, 1))
     assert full.replies(b"RETR 1", b"NOOP") == [b"+OK "]
 
 

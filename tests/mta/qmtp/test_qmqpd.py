@@ -127,5 +127,5 @@ def test_one_worker_serves_many_clients(home: Home) -> None:
             assert accepted(server.ask(say=HELLO))
             assert server.ask(say=HELLO[:-5]) == b""
         assert len(home.queued()) == 10
-        assert len(set(server.pids())) < len(server.pids()) == 20
+        assert len(set(server.pids())) < 15  # of twenty connections
         assert not SHAME.search(server.log())
