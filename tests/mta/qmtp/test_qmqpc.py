@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from capture import Home
 from commands import BIN, run, start
-from peer import CLOSE, RESET, Peer, Step, Until
+from hurrying import hurried
+from peer import CLOSE, RESET, STALL, Peer, Step, Until
 from tcp import Server
 
 from mta.qmtp.qmqpc import place_of
@@ -264,3 +265,14 @@ def test_what_a_server_says_is_said_to_the_user(sender: Sender, script: list[Ste
         sender.servers(server.port)
         code, _, err = run("qmail-inject", "bill@irs.gov", input=b"\nhello\n", env=sender.env)
     assert code and text in err
+
+
+def test_a_server_that_falls_silent_has_accepted_nothing(sender: Sender) -> None:
+    with Peer([Until(b",,"), STALL]) as server:
+        sender.servers(server.port)
+        (sender.home / "message").write_bytes(MESSAGE)
+        (sender.home / "envelope").write_bytes(ENVELOPE)
+        with open(sender.home / "message", "rb") as message, open(sender.home / "envelope", "rb") as envelope:
+            more = {"stdin": message, "stdout": envelope}
+            process = hurried("mta.qmtp.qmqpc", "mta.qmtp.qmqpc.ANSWERING", 1, ["qmqpc"], sender.env, **more)
+        assert process.wait() == 74

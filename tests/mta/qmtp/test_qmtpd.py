@@ -11,6 +11,7 @@ import sys
 import pytest
 from capture import Home
 from commands import Result, environment, run, start
+from hurrying import hurried
 from siege import SHAME, reset
 from tcp import Server
 from until import until
@@ -231,3 +232,16 @@ def test_a_message_in_a_warm_worker_costs_few_system_calls(home: Home) -> None:
     subprocess.run(strace, env=environment(home.env), check=True)
     second = trace.read_text().rpartition("/begin")[2].partition("/end")[0]
     assert 5 < second.count("\n") < 30, second
+
+
+@pytest.mark.parametrize("server", ["qmtpd", "qmqpd"])
+def test_when_the_hour_is_over_a_client_is_left_and_nothing_is_queued(home: Home, server: str) -> None:
+    ours, theirs = socket.socketpair()
+    with ours:
+        with theirs:
+            more = {"stdin": theirs, "stdout": theirs}
+            process = hurried(f"mta.qmtp.{server}", "mta.qmtp.netstrings.PATIENCE", 1, [server], home.env, **more)
+        ours.sendall((HELLO if server == "qmtpd" else b"100:" + HELLO)[:-10])
+        assert ours.recv(100) == b""
+    assert process.wait() == 111
+    assert home.queued() == []
