@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from supervise.fd import Closed, Reader, Writer
+from supervise.fd import Closed, Reader, TimedOut, Writer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 CLIENT_IN, CLIENT_OUT = 0, 1
 PATIENCE = 1200  # seconds
 LONGEST_LINE = 65536  # bytes of a command that we keep
+NO_MEMORY = b"out of memory"
 
 
 class Client:
@@ -58,3 +59,15 @@ class Client:
         if not line or not last:
             raise Closed
         return line
+
+
+def serve(converse: Callable[[Client], None]) -> None:
+    """Have the client served, for as long as it is there."""
+    client = Client()
+    try:
+        try:
+            converse(client)
+        except MemoryError:
+            client.error(NO_MEMORY)
+    except (Closed, TimedOut):
+        pass

@@ -34,9 +34,9 @@ import os
 
 from mta.control import leading_number
 from mta.mailbox import reading
-from mta.pop3.client import Client
+from mta.pop3.client import Client, serve
 from supervise.command import Argv, command, say
-from supervise.fd import Closed, TimedOut, chunks
+from supervise.fd import Closed, chunks
 from supervise.program import ignore_broken_pipes
 
 TYPE_CHECKING = False
@@ -47,7 +47,6 @@ if TYPE_CHECKING:
 
 NO_MAILDIR = b"this user has no $HOME/Maildir"
 NO_SCAN = b"unable to scan $HOME/Maildir"
-NO_MEMORY = b"out of memory"
 SYNTAX = b"syntax error"
 UNIMPLEMENTED = b"unimplemented"
 DELETED = b"already deleted"
@@ -66,18 +65,12 @@ def main(argv: Argv) -> int:
     if os.getuid() == 0:
         say(b"qmail-pop3d invoked as uid 0, terminating")
         return 1
-    client = Client()
-    try:
-        serve(client, argv[1:2])
-    except MemoryError:
-        client.error(NO_MEMORY)
-    except (Closed, TimedOut):
-        pass
+    serve(lambda client: converse(client, argv[1:2]))
     return 0
 
 
-def serve(client: Client, maildirs: list[bytes]) -> None:
-    """Serve *client* with the only one of *maildirs*.
+def converse(client: Client, maildirs: list[bytes]) -> None:
+    """Let *client* have the mail in the only one of *maildirs*.
 
     Raises:
         Closed, TimedOut: the client is gone.

@@ -25,16 +25,15 @@ from __future__ import annotations
 import os
 import time
 
-from mta.pop3.client import Client
+from mta.pop3.client import Client, serve
 from supervise.command import Argv, Become, command
-from supervise.fd import Closed, TimedOut, write_all
+from supervise.fd import write_all
 from supervise.program import become, ignore_broken_pipes, spawn
 
 USAGE = b"usage: popup hostname subprogram"
 NO_PIPE = b"unable to open pipe"
 NO_WRITE = b"unable to write pipe"
 NO_FORK = b"unable to fork"
-NO_MEMORY = b"out of memory"
 CRASHED = b"aack, child crashed"
 BAD = b"authorization failed"
 SYNTAX = b"syntax error"
@@ -48,25 +47,20 @@ LOGIN = 3  # the descriptor on which the subprogram gets it
 @command(b"qmail-popup", b"hostname subprogram")  # not again: who has heard a password hears no other client
 def main(argv: Argv) -> int:
     ignore_broken_pipes()
-    client = Client()
-    try:
-        if len(argv) < 3:
-            client.error(USAGE)
-        else:
-            serve(client, argv[1], argv[2:])
-    except MemoryError:
-        client.error(NO_MEMORY)
-    except (Closed, TimedOut):
-        pass
+    serve(lambda client: converse(client, argv[1:]))
     return OVER
 
 
-def serve(client: Client, hostname: bytes, subprogram: Argv) -> None:
-    """Hear *client* until it has said who it is, or goes.
+def converse(client: Client, words: Argv) -> None:
+    """Hear *client* until it has said who it is, or goes; *words* are our hostname and the subprogram.
 
     Raises:
         Closed, TimedOut: it is gone.
     """
+    if len(words) < 2:
+        client.error(USAGE)
+        return
+    hostname, *subprogram = words
     timestamp = b"<%d.%d@%s>" % (os.getpid(), time.time(), hostname)
     client.okay(timestamp)
     login = ask(client)
