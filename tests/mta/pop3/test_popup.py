@@ -11,10 +11,12 @@ import socket
 from pathlib import Path
 
 import pytest
+from authority import Authority
 from commands import BIN, Result, run, start
 from fetching import Box
 from siege import SHAME
 from tcp import Server
+from tlsclient import speak
 from until import until
 
 from mta.pop3.popup import main
@@ -157,6 +159,26 @@ def test_a_user_fetches_mail_through_tcpserver(box: Box, checker: Path) -> None:
             client.quit()
         until(lambda: not box.content())
         assert not SHAME.search(server.log())
+
+
+def test_a_user_fetches_mail_over_tls(box: Box, checker: Path, tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    box.put("new/1.host", b"Subject: x\n\n" + b"y\n" * 100_000)
+    become = ("setuidgid", "nobody") if box.user else ()
+    program = ("qmail-popup", "pop.example", checker, *become, "qmail-pop3d", "Maildir")
+    env = {"CERTFILE": str(authority.certify("mail.example.org"))}
+    with Server(*program, options=["-vRHl0", "--tls"], env=env, cwd=box.home) as server:
+        with speak(server, authority) as client:
+            client.sendall(b"USER joe\r\n")
+            replies = client.makefile("rb")
+            assert [replies.readline()[:3] for _ in range(2)] == [b"+OK"] * 2
+            for command in b"PASS secret", b"RETR 1":
+                client.sendall(command + b"\r\n")
+                assert replies.readline() == b"+OK \r\n"
+            client.sendall(b"QUIT\r\n")
+            assert replies.read() == b"Subject: x\r\n\r\n" + b"y\r\n" * 100_000 + b"\r\n.\r\n+OK \r\n"
+        assert not SHAME.search(server.log())
+    assert list(box.content()) == ["cur/1.host:2,"]
 
 
 def test_a_process_that_has_heard_a_password_serves_no_other_client(checker: Path) -> None:
