@@ -2,14 +2,16 @@
 
 Usage: checkpassword prog ...
 
-checkpassword reads from descriptor 3, to its end, at most 512 bytes: a name, a password and a timestamp, each with a
-NUL behind it.  If the machine's password file has that name with that password, checkpassword takes the user's
-groups, gid and uid, changes to the home folder, sets USER, HOME and SHELL, and runs prog.
+checkpassword reads from descriptor 3, to its end, at most 512 bytes: a name, a password and a
+timestamp, each with a NUL behind it.  If the machine's password file has that name with that
+password, checkpassword takes the user's groups, gid and uid, changes to the home folder, sets
+USER, HOME and SHELL, and runs prog.
 
-It is for servers that hear names and passwords, such as qmail-popup, and needs root to do its work.  Other programs
-with this interface (https://cr.yp.to/checkpwd/interface.html) look elsewhere for passwords, and take its place
-without a change to the server.  The timestamp is for them; here it makes no difference, and so APOP, whose digest
-is none of the password alone, does not work.
+It is for servers that hear names and passwords, such as qmail-popup, and needs root to do its
+work.  Other programs with this interface (https://cr.yp.to/checkpwd/interface.html) look
+elsewhere for passwords, and take its place without a change to the server.  The timestamp is
+for them; here it makes no difference, and so APOP, whose digest is none of the password alone,
+does not work.
 
 An account without a password, or with a locked one, is nobody's.
 

@@ -2,21 +2,22 @@
 
 Usage: qmail-pop3d maildir
 
-qmail-pop3d speaks POP3 with a client on descriptors 0 and 1, as the user whose Maildir it is.  Who that is has been
-found out already, by qmail-popup and a program such as checkpassword:
+qmail-pop3d speaks POP3 with a client on descriptors 0 and 1, as the user whose Maildir it
+is.  Who that is has been found out already, by qmail-popup and a program such as checkpassword:
 
     tcpserver 0 pop3 qmail-popup pop.example checkpassword qmail-pop3d Maildir
 
-It knows QUIT, STAT, LIST, UIDL, DELE, RETR, RSET, LAST, TOP and NOOP.  Messages are numbered from the oldest to the
-newest as they are at the beginning; what comes later waits for the next time.  A message is known for good, in UIDL,
-by its name in the Maildir.
+It knows QUIT, STAT, LIST, UIDL, DELE, RETR, RSET, LAST, TOP and NOOP.  Messages are numbered
+from the oldest to the newest as they are at the beginning; what comes later waits for the next
+time.  A message is known for good, in UIDL, by its name in the Maildir.
 
-Nothing changes before QUIT.  Then messages that were deleted are removed, and the others move from new to cur.  If
-the client leaves in another way, or we are killed, all of them stay.  At the beginning files are removed from tmp
-that nobody has touched for 36 hours.
+Nothing changes before QUIT.  Then messages that were deleted are removed, and the others move
+from new to cur.  If the client leaves in another way, or we are killed, all of them stay.  At
+the beginning files are removed from tmp that nobody has touched for 36 hours.
 
-Lines end with CR LF on their way to the client.  The size of a message is that of its file, so without the CRs, and
-a blank line is put behind each, because there is no way to say that a last line has no end.
+Lines end with CR LF on their way to the client.  The size of a message is that of its file, so
+without the CRs, and a blank line is put behind each, because there is no way to say that a last
+line has no end.
 
 A client that says nothing for 1200 seconds is left.
 

@@ -2,14 +2,15 @@
 
 Usage: qmail-popup hostname subprogram ...
 
-qmail-popup greets a POP3 client on descriptors 0 and 1, hears its name and its password, and runs subprogram, which
-says whether they are good, becomes that user and goes on with what the user came for:
+qmail-popup greets a POP3 client on descriptors 0 and 1, hears its name and its password, and
+runs subprogram, which says whether they are good, becomes that user and goes on with what the
+user came for:
 
     tcpserver 0 pop3 qmail-popup pop.example checkpassword qmail-pop3d Maildir
 
-subprogram gets on descriptor 3 the name, the password and a timestamp, each with a NUL behind it.  The client says
-USER and PASS, or APOP with a name and a digest of its password and the timestamp in our greeting, which holds
-hostname.  It has one try.
+subprogram gets on descriptor 3 the name, the password and a timestamp, each with a NUL behind
+it.  The client says USER and PASS, or APOP with a name and a digest of its password and the
+timestamp in our greeting, which holds hostname.  It has one try.
 
 A client that says nothing for 1200 seconds is left.
 

@@ -187,21 +187,14 @@ def serve(converse: Callable[[Wire], None]) -> int:
     """Have a client served; the exit code, which all servers of netstrings have in common."""
     wire = Wire(PATIENCE)
     try:
-        code = converse_to_end(wire, converse)
-        wire.flush()  # what became of messages that are in the queue
+        try:
+            converse(wire)
+        finally:
+            wire.flush()  # what became of messages that are in the queue
     except Closed:
         return LEFT
-    except TimedOut:
-        return NO_RESOURCES
-    return code
-
-
-def converse_to_end(wire: Wire, converse: Callable[[Wire], None]) -> int:
-    """Have a client served as long as it can be understood; the exit code."""
-    try:
-        converse(wire)
     except Malformed:
         return MALFORMED
-    except TooLarge:
+    except (TooLarge, TimedOut):
         return NO_RESOURCES
     return LEFT

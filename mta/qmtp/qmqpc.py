@@ -2,19 +2,22 @@
 
 Usage: qmail-qmqpc < message 1< envelope
 
-qmail-qmqpc is qmail-queue for a machine without a queue, a null client.  It reads a message from descriptor 0
-and its envelope from descriptor 1 and gives them by QMQP to the first server that it can reach.  When it exits 0,
-that server has the message in its queue and is answerable for it; else the message is not accepted, or (74) it is
-not known whether it is.  On a null client bin/qmail-queue is a link to it:
+qmail-qmqpc is qmail-queue for a machine without a queue, a null client.  It reads a message
+from descriptor 0 and its envelope from descriptor 1 and gives them by QMQP to the first server
+that it can reach.  When it exits 0, that server has the message in its queue and is answerable
+for it; else the message is not accepted, or (74) it is not known whether it is.  On a null
+client, bin in the home is a folder whose qmail-queue is a link to it:
 
-    ln -s qmail-qmqpc /var/qmail/bin/qmail-queue
+    ln -s "$(command -v qmail-qmqpc)" /var/qmail/bin/qmail-queue
 
-It connects to port 628, or to another one that is named, as in 192.0.2.1:1628 and [2001:db8::1]:1628.  A server that
-does not let itself be connected to within 10 seconds is followed by the next one.  Once there is a connection
-there is no other server: what that one says counts.
+It connects to port 628, or to another one that is named, as in 192.0.2.1:1628 and
+[2001:db8::1]:1628.  A server that does not let itself be connected to within 10 seconds is
+followed by the next one.  Once there is a connection there is no other server: what that one
+says counts.
 
-QMQP has the length of everything in front of it.  So a message is read whole before a server hears of it: a small
-one stays in memory, one of more than a megabyte goes to a file without a name in TMPDIR.
+QMQP has the length of everything in front of it.  So a message is read whole before a server
+hears of it: a small one stays in memory, one of more than a megabyte goes to a file without a
+name in TMPDIR.
 
 Exit status:
     0    the server has it

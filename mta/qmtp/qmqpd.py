@@ -2,17 +2,19 @@
 
 Usage: qmail-qmqpd
 
-qmail-qmqpd speaks QMQP (https://cr.yp.to/proto/qmqp.html) with a client on descriptors 0 and 1, which has
-one message for it, and puts that into the queue.  It is run for each connection by tcpserver, as the user qmaild:
+qmail-qmqpd speaks QMQP (https://cr.yp.to/proto/qmqp.html) with a client on descriptors 0 and 1,
+which has one message for it, and puts that into the queue.  It is run for each connection by
+tcpserver, as the user qmaild:
 
     tcpserver -x /etc/tcp.qmqp.cdb -u qmaild -g nofiles 0 628 qmail-qmqpd
 
-It takes every message for every recipient.  So the rules of tcpserver must let in nobody but the null clients
-that it works for; see qmail-qmqpc.
+It takes every message for every recipient.  So the rules of tcpserver must let in nobody but
+the null clients that it works for; see qmail-qmqpc.
 
-The message, the sender and each of the recipients come as netstrings, and all of them together as a netstring
-again.  There is one answer: K, the message is in the queue and on disk; D, it will never be; Z, not now.  A
-message is refused when an address in its envelope has 1000 or more bytes or a NUL in it.
+The message, the sender and each of the recipients come as netstrings, and all of them together
+as a netstring again.  There is one answer: K, the message is in the queue and on disk; D, it
+will never be; Z, not now.  A message is refused when an address in its envelope has 1000 or
+more bytes or a NUL in it.
 
 Exit status:
     0    the message was answered, or the client is gone

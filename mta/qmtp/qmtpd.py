@@ -2,18 +2,20 @@
 
 Usage: qmail-qmtpd
 
-qmail-qmtpd speaks QMTP (https://cr.yp.to/proto/qmtp.txt) with a client on descriptors 0 and 1 and puts the
-messages that it gets into the queue.  It is run for each connection by tcpserver, as the user qmaild:
+qmail-qmtpd speaks QMTP (https://cr.yp.to/proto/qmtp.txt) with a client on descriptors 0 and 1
+and puts the messages that it gets into the queue.  It is run for each connection by tcpserver,
+as the user qmaild:
 
     tcpserver -x /etc/tcp.qmtp.cdb -u qmaild -g nofiles 0 209 qmail-qmtpd
 
-A message comes as three netstrings: the message, the sender, and the recipients, each of them a netstring
-again.  The first byte of the message says how its lines end: LF, or CR for CR LF.  Each recipient is answered:
-K, the message is in the queue and on disk; D, it will never be; Z, not now.  The client need not wait for
-answers before it sends the next message.
+A message comes as three netstrings: the message, the sender, and the recipients, each of them a
+netstring again.  The first byte of the message says how its lines end: LF, or CR for CR
+LF.  Each recipient is answered: K, the message is in the queue and on disk; D, it will never
+be; Z, not now.  The client need not wait for answers before it sends the next message.
 
-A recipient is refused when its host is none of ours, when it has 1000 or more bytes or a NUL in it; a message
-when it is too large or its sender is such an address.  Received fields are not counted.
+A recipient is refused when its host is none of ours, when it has 1000 or more bytes or a NUL in
+it; a message when it is too large or its sender is such an address.  Received fields are not
+counted.
 
 Exit status:
     0    the client is gone; there is no other way to end

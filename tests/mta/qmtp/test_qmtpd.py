@@ -156,6 +156,13 @@ def test_a_control_file_that_cannot_be_read_is_no_permission(home: Home, name: s
     assert err == b"qmail-qmtpd: fatal: unable to read control/%s: is a directory\n" % name.encode()
 
 
+def test_a_list_of_hosts_that_turns_out_to_be_damaged_takes_nothing_back(home: Home) -> None:
+    (home.folder / "control" / "morercpthosts.cdb").write_bytes(b"no cdb")
+    code, out, err = qmtpd(home, HELLO + package(b"\nx\n", b"joe", b"a@heaven.af.mil", b"b@else.where"))
+    assert (code, masked(out), len(home.queued())) == (111, b"K,", 1)
+    assert err.startswith(b"qmail-qmtpd: fatal: ") and err.count(b"\n") == 1
+
+
 def test_a_home_that_is_missing_is_no_permission(home: Home) -> None:
     assert qmtpd(home, HELLO, QMAILHOME="/nonexistent").code == 111
     assert home.queued() == []
