@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 import re
 
 import pytest
 from capture import Home
 from commands import Result, run
+from crashes import crashes_of
 from siege import SHAME
 from tcp import Server
 
+from mta.qmtp import qmtpd
 from mta.qmtp.netstrings import netstring
 from mta.qmtp.qmqpd import main
 
@@ -22,6 +26,8 @@ def package(message: bytes, *addresses: bytes) -> bytes:
 
 
 HELLO = package(b"Subject: x\n\nhello\n", b"joe@irs.gov", b"bill@else.where", b"sue")
+PLAIN = package(b"Subject: x\n\nhello\n", b"joe@irs.gov", b"bill@heaven.af.mil")
+PLAIN_QMTP = b"19:\nSubject: x\n\nhello\n,11:joe@irs.gov,22:18:bill@heaven.af.mil,,"
 
 
 def qmqpd(home: Home, text: bytes, **env: str) -> Result:
@@ -129,3 +135,33 @@ def test_one_worker_serves_many_clients(home: Home) -> None:
         assert len(home.queued()) == 10
         assert len(set(server.pids())) < 15  # of twenty connections
         assert not SHAME.search(server.log())
+
+
+@pytest.mark.parametrize("protocol", ["qmqp", "qmtp"])
+def test_a_kill_at_any_moment_never_leaves_an_accepted_message_out_of_the_queue(
+    home: Home, protocol: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the server or of what it has started, whoever comes to the call."""
+    serve, package = {"qmqp": (main, PLAIN), "qmtp": (qmtpd.main, PLAIN_QMTP)}[protocol]
+    (home.folder / "package").write_bytes(package)
+    answer = home.folder / "answer"
+    for name, value in home.env.items():
+        monkeypatch.setenv(name, value) if value is not None else monkeypatch.delenv(name, raising=False)
+    home.take("cat >{kept}/$STEP.m; cat <&1 >{kept}/$STEP.e")
+
+    def fresh() -> None:
+        monkeypatch.setenv("STEP", str(next(steps)))
+        answer.unlink(missing_ok=True)
+
+    def act() -> None:
+        os.dup2(os.open(home.folder / "package", os.O_RDONLY), 0)
+        os.dup2(os.open(answer, os.O_WRONLY | os.O_CREAT, 0o600), 1)
+        serve([b"server"])
+
+    steps = itertools.count()
+    for step in crashes_of(act, fresh):
+        said = answer.read_bytes() if answer.exists() else b""
+        if b":K" in said:
+            assert (home.kept / f"{step}.m").read_bytes().endswith(b"\n\nhello\n")
+            assert (home.kept / f"{step}.e").read_bytes() == b"Fjoe@irs.gov\0Tbill@heaven.af.mil\0\0"
+    assert step > 10 and b":K" in said
