@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 KEPT = 256 << 10  # bytes of a message that are kept in memory
 OWN_TEXT_FD = 6
+OURS = "mta.queue.queue", "main"  # not any command of this house: on a null client it is qmail-qmqpc
 
 
 class Submission:
@@ -62,6 +63,9 @@ class Submission:
     def send(self, sender: bytes, recipients: Iterable[bytes]) -> bytes:
         """Finish the message, hand over the envelope and wait for the answer.
 
+        *recipients* may still be coming.  When they raise an exception the envelope stays without its end, so that
+        nothing is queued.
+
         Returns:
             b"" when the message is accepted, else what to tell: D (never) or Z (later) and a text.
         """
@@ -69,8 +73,12 @@ class Submission:
         if self.taker is None:
             return codes.LATER
         self.taker.end_message()
-        for piece in envelope.pieces(sender, recipients):
-            self.failed = self.failed or not feed(self.taker.envelope, piece)
+        try:
+            for piece in envelope.pieces(sender, recipients):
+                self.failed = self.failed or not feed(self.taker.envelope, piece)
+        except BaseException:
+            self.taker.verdict()
+            raise
         verdict = self.taker.verdict()
         self.pid = self.taker.pid
         return codes.TEXTS[codes.READ] if self.failed and not verdict else verdict
@@ -110,7 +118,7 @@ def taker() -> Taker:
     if chosen is not None:
         return Program(chosen, path=None if b"/" in chosen else b".")
     usual = program(b"qmail-queue")
-    ours = b"/" not in usual or locate(usual) is not None
+    ours = b"/" not in usual or locate(usual) == OURS
     connection = handover.connect() if ours else None
     return Program(usual) if connection is None else Server(connection)
 

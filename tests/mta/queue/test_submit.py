@@ -6,7 +6,7 @@ import os
 import resource
 import signal
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -225,3 +225,23 @@ def test_no_more_descriptors_is_a_temporary_failure(queue: Queue, monkeypatch: p
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     assert queue.is_empty()
+
+
+@pytest.mark.parametrize("served", [True, False], ids=["server", "program"])
+def test_recipients_that_come_to_no_end_queue_nothing(queue: Queue, serve: Serve, served: bool) -> None:
+    class GoneError(Exception):
+        pass
+
+    def coming(count: int) -> Iterator[bytes]:
+        for number in range(count):
+            yield b"u%d@irs.gov" % number
+        raise GoneError
+
+    if served:
+        serve(queue)
+    before = os.listdir("/proc/self/fd")
+    for count in 0, 1, 100_000:
+        with pytest.raises(GoneError):
+            submission(LARGE).send(b"joe", coming(count))
+        until(queue.is_empty)
+    assert os.listdir("/proc/self/fd") == before

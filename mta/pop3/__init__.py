@@ -1,0 +1,1 @@
+"""Fetching mail: POP3, and who may."""

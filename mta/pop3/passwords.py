@@ -1,0 +1,100 @@
+"""The machine's passwords: who has which, and whether one is right.
+
+Hashing is the C library's crypt(3), so every password that can be used to log in can be used here, whatever method
+the machine has for new ones.  Python's own module for it is gone since 3.13, and no library on PyPI has all methods
+that libcrypt has; so it is called directly, and only by who needs it, because ctypes is slow to import.
+"""
+
+from __future__ import annotations
+
+import os
+
+from supervise.account import find_account
+from supervise.errors import Temporary
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import ctypes
+    import pwd
+
+LIBRARIES = ("libcrypt.so.2", "libcrypt.so.1", None)  # None: what is part of the C library
+ELSEWHERE = b"x"  # what the password file has for a password that is in the shadow file
+COMMON_METHOD = b"$6$................"  # where the library does not tell which method is usual
+
+
+def account_with(name: bytes, password: bytes) -> pwd.struct_passwd | None:
+    """The account *name* if it has this *password*, else None.
+
+    As long as methods of hashing are the same, that takes no longer for a name that exists than for another.
+
+    Raises:
+        Temporary: the password cannot be read, or this machine cannot hash.
+    """
+    account = find_account(name)
+    stored = shadow_password(name)
+    if stored is None and account is not None:
+        stored = os.fsencode(account.pw_passwd)
+        if stored == ELSEWHERE:  # which the C library does not tell from an entry that is missing
+            raise Temporary(b"unable to read the shadow file's entry of " + name)
+    return account if matches(password, stored or b"") else None
+
+
+def matches(password: bytes, stored: bytes) -> bool:
+    """Whether *password* is the one whose hash is *stored*; an account that is locked or has no password matches none.
+
+    Raises:
+        Temporary: this machine cannot hash.
+    """
+    from hmac import compare_digest
+
+    library = crypt_library()
+    usable = stored[:1] not in (b"", b"*", b"!")
+    hashed = library.crypt(password, stored if usable else usual_method(library))
+    if hashed is None or hashed.startswith(b"*"):  # it does not know the method
+        return False
+    return compare_digest(hashed, stored) and usable
+
+
+def crypt_library() -> ctypes.CDLL:
+    """The library with crypt(3).
+
+    Raises:
+        Temporary: there is none.
+    """
+    import ctypes
+
+    for name in LIBRARIES:
+        try:
+            library = ctypes.CDLL(name)
+            library.crypt.argtypes = (ctypes.c_char_p, ctypes.c_char_p)
+            library.crypt.restype = ctypes.c_char_p
+        except (OSError, AttributeError):
+            continue
+        return library
+    raise Temporary(b"this machine has no libcrypt")
+
+
+def usual_method(library: ctypes.CDLL) -> bytes:
+    """What the hash of a new password would begin with."""
+    import ctypes
+
+    try:
+        generate = library.crypt_gensalt
+    except AttributeError:
+        return COMMON_METHOD
+    generate.argtypes = (ctypes.c_char_p, ctypes.c_ulong, ctypes.c_char_p, ctypes.c_int)
+    generate.restype = ctypes.c_char_p
+    setting: bytes | None = generate(None, 0, None, 0)
+    return setting or COMMON_METHOD
+
+
+def shadow_password(name: bytes) -> bytes | None:
+    """What the shadow file has for *name*; None when there is no entry, or none that we may read."""
+    import ctypes
+
+    find = ctypes.CDLL(None).getspnam
+    find.argtypes = (ctypes.c_char_p,)
+    find.restype = ctypes.POINTER(ctypes.c_char_p)  # its entry begins with the name and the password
+    entry = find(name)
+    stored: bytes | None = entry[1] if entry else None
+    return stored

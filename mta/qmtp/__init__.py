@@ -1,0 +1,1 @@
+"""Mail between trusting hosts, fast: QMTP, QMQP and the netstrings that both are made of."""

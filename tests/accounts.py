@@ -1,0 +1,51 @@
+"""Users whom only what a test runs can see: files that stand in the places of /etc/passwd and the like for it alone.
+
+Accounts(tmp_path).add("sue", 61002, "secret", home)
+run(*accounts.seen_by, "checkpassword", ...)
+"""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+MOUNT = 'for file in passwd shadow group; do mount --bind "$0/$file" /etc/$file || exit 111; done; exec "$@"'
+
+
+def hashed(password: str) -> str:
+    """What the shadow file has for *password*."""
+    words = ["openssl", "passwd", "-6", "-stdin"]
+    return subprocess.run(words, input=password, capture_output=True, text=True, check=True).stdout.strip()
+
+
+class Accounts:
+    """The users; *seen_by* are the words in front of a command that is to see them, which needs root.
+
+    Args:
+        folder: where the files are.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.write("passwd", Path("/etc/passwd").read_text())
+        self.write("group", Path("/etc/group").read_text())
+        self.write("shadow", "", 0o600)
+        self.seen_by = ("unshare", "--mount", "sh", "-c", MOUNT, folder)
+
+    def write(self, name: str, text: str, mode: int = 0o644) -> None:
+        """Put *text* into a file, in front of what it has: the first entry of a name counts."""
+        path = self.folder / name
+        old = path.read_text() if path.exists() else ""
+        path.touch(mode)
+        path.write_text(text + old)
+        path.chmod(mode)
+
+    def add(self, name: str, uid: int, stored: str, home: Path | str, shell: str = "/bin/sh") -> None:
+        """Add a user with a group of that number, and another group that the user is in.
+
+        Args:
+            stored: the password as `hashed` has it.
+        """
+        self.write("passwd", f"{name}:x:{uid}:{uid}:{name}:{home}:{shell}\n")
+        self.write("shadow", f"{name}:{stored}:20000:0:99999:7:::\n", 0o600)
+        self.write("group", f"{name}:x:{uid}:\npost{uid}:x:{uid + 1000}:{name}\n")

@@ -1,0 +1,101 @@
+"""Passwords as the machine stores them."""
+
+from __future__ import annotations
+
+import ctypes
+
+import pytest
+
+from mta.pop3 import passwords
+from mta.pop3.passwords import account_with, matches
+from supervise.errors import Temporary
+
+STORED = {  # as published with the methods
+    "MD5": (b"password", b"$1$3azHgidD$SrJPt7B.9rekpmwJwtON31"),
+    "bcrypt": (b"U*U", b"$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW"),
+    "SHA-256": (b"Hello world!", b"$5$saltstring$5B8vYYiY.CVt1RlTTf8KbXBH3hsxY/GNooZaBBGWEc5"),
+    "SHA-512": (
+        b"Hello world!",
+        b"$6$saltstring$svn8UoSVapNtMuq1ukKS4tPQd8iKwSMHWjl/O817G3uBnIFNjnQJuesI68u4OTLiBFdcbYEdFCoEOfaS35inz1",
+    ),
+}
+
+
+class Counting:
+    """The library, which keeps what it was asked to hash with."""
+
+    def __init__(self) -> None:
+        self.library = passwords.crypt_library()
+        self.settings: list[bytes] = []
+
+    def crypt(self, password: bytes, setting: bytes) -> bytes | None:
+        self.settings.append(setting)
+        return self.library.crypt(password, setting)  # type: ignore[no-any-return]
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.library, name)
+
+
+@pytest.fixture
+def counting(monkeypatch: pytest.MonkeyPatch) -> Counting:
+    library = Counting()
+    monkeypatch.setattr(passwords, "crypt_library", lambda: library)
+    return library
+
+
+@pytest.mark.parametrize("method", STORED)
+def test_a_password_is_right_whatever_the_method(method: str) -> None:
+    password, stored = STORED[method]
+    assert matches(password, stored)
+    assert not matches(password + b"x", stored)
+    assert not matches(password[:-1], stored)
+    assert not matches(b"", stored)
+
+
+def test_what_this_machine_makes_for_new_passwords_is_understood() -> None:
+    library = passwords.crypt_library()
+    setting = passwords.usual_method(library)
+    stored = library.crypt(b"secret", setting)
+    assert stored.startswith(setting[:3])
+    assert matches(b"secret", stored) and not matches(b"Secret", stored)
+
+
+@pytest.mark.parametrize(
+    "stored", [b"", b"*", b"!", b"!!", b"x", b"*0", b"*1", b"!" + STORED["SHA-256"][1], b"$99$a$b"]
+)
+@pytest.mark.parametrize("password", [b"", b"*", b"x", b"!", b"Hello world!"])
+def test_an_account_without_a_usable_password_is_nobody_s(password: bytes, stored: bytes) -> None:
+    assert not matches(password, stored)
+
+
+@pytest.mark.parametrize("stored", [b"", b"!", b"*"])
+def test_who_has_no_password_costs_what_others_cost(counting: Counting, stored: bytes) -> None:
+    usual = passwords.usual_method(counting.library)
+    assert not matches(b"secret", stored)
+    assert [setting[:5] for setting in counting.settings] == [usual[:5]]
+
+
+def test_who_does_not_exist_costs_what_others_cost(counting: Counting, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(passwords, "shadow_password", lambda name: None)
+    usual = passwords.usual_method(counting.library)
+    assert account_with(b"no such user", b"secret") is None
+    assert [setting[:5] for setting in counting.settings] == [usual[:5]]
+
+
+def test_without_a_shadow_file_the_password_file_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Account:
+        pw_passwd = STORED["SHA-256"][1].decode()
+
+    monkeypatch.setattr(passwords, "shadow_password", lambda name: None)
+    monkeypatch.setattr(passwords, "find_account", lambda name: Account)
+    assert account_with(b"joe", b"Hello world!") is Account  # type: ignore[comparison-overlap]
+    assert account_with(b"joe", b"hello world!") is None
+
+
+def test_a_machine_without_a_library_to_hash_with_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(*args: object, **words: object) -> None:
+        raise OSError
+
+    monkeypatch.setattr(ctypes, "CDLL", none)
+    with pytest.raises(Temporary, match="no libcrypt"):
+        matches(b"x", b"y")
