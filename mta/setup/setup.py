@@ -1,6 +1,7 @@
 """qmail-setup - lay out a home, check it, mend it
 
 Usage: qmail-setup [--users] [--host name] [--address ip] [--port number] [--to address] [dir]
+       qmail-setup --from old [--users] [--host name] [--address ip] [--port number] [--to address] [dir]
        qmail-setup --check [dir]
        qmail-setup --fix [--users] [--host name] [--address ip] [--port number] [dir]
 
@@ -12,22 +13,36 @@ already there is left as it is, so running it again does no harm.
 Run by root, it lays out root's instance, whose processes run as the qmail users.  Run by anybody else, it
 lays out an instance in which everything belongs to that user; for root too, such a home stays that user's.
 
+With --from, the home is laid out to go on where another qmail's stopped: old is its home, which may be that of
+the original, with a queue split into any number of parts.  qmail-setup takes over what is in control, users and
+alias, and every message in the queue, each with its age, its sender, the recipients that wait and those that are
+done, the moment of its next try, and what has bounced so far.  Messages get new numbers.  old is only read.  Its
+qmail-send must not run, and what brings mail in there should not either; nor may the qmail-send of dir.  Old and new
+can have the same name one after the other: mv /var/qmail /var/qmail.old; qmail-setup --from /var/qmail.old
+
+What cannot be taken over, such as a message that was not accepted yet, or one whose files are damaged, is left in
+old, and a line names it.  When qmail-setup was killed, or mail has come into the old queue since, run the same
+command again: what was taken over is noted in queue/taken, and nothing is taken twice.  When old is gone, that
+folder may go too.
+
 Options:
+    --from     take over the home old
     --users    make the groups and users that are missing on this machine (as root)
     --host     the host's name, for control/me and its like
     --address  the address on which SMTP is to be served: by default 0, every IPv4 address,
                and in a plain user's home 127.0.0.1
     --port     the port for SMTP: by default 25, in a plain user's home 2525
-    --to       where mail to postmaster, mailer-daemon and root goes; by default into alias/Maildir
+    --to       where mail to postmaster, mailer-daemon and root goes; by default into alias/Maildir,
+               and with --from where it went before
     --check    change nothing; print a line for each piece that is missing, damaged or has another
                owner or mode than it should have
     --fix      the same, and mend it; a run script that is missing is written anew, as the other options say
 
 Exit status:
     0    done; with --check: nothing was found; with --fix: everything found was mended
-    1    with --check or --fix: something is (still) wrong
+    1    with --check or --fix: something is (still) wrong; with --from: something was left in old
     100  wrong usage; a home's name with a colon
-    111  it cannot be done now
+    111  it cannot be done now; with --from: qmail-send runs here or there
 
 Environment:
     QMAILHOME  the home, when dir is not given
@@ -47,6 +62,7 @@ from mta.setup.messages import illegal_messages, known_messages, message_pieces,
 from mta.setup.plan import FOLDER, Piece, frame, pieces
 from mta.setup.reach import closed
 from mta.setup.services import SERVICES, lay_services
+from mta.setup.takeover import be_alone, stand_still, take_queue, take_settings
 from mta.setup.users import add_users
 from supervise.account import become, find_account
 from supervise.command import Argv, command
@@ -55,7 +71,7 @@ from supervise.fd import write_all
 from supervise.files import announced
 from supervise.program import spawn
 
-USAGE = b"[--users] [--check | --fix] [--host name] [--address ip] [--port number] [--to address] [dir]"
+USAGE = b"[--users] [--check | --fix | --from old] [--host name] [--address ip] [--port number] [--to address] [dir]"
 ALIASES = [b"postmaster", b"mailer-daemon", b"root"]
 
 
@@ -73,7 +89,12 @@ def main(argv: Argv) -> int:
         tell(add_users())
     if wish.check or wish.fix:
         return inspect(wish)
-    lay(wish)
+    if wish.old:
+        return take_over(wish)
+    lay_frame()
+    tell(write_controls(first_controls(wish.host)))
+    tell(lay_aliases(wish.to))
+    serve(wish)
     return 0
 
 
@@ -95,7 +116,7 @@ class Wish:
 
     def __init__(self, words: list[bytes]) -> None:
         self.users = self.check = self.fix = False
-        self.home = self.to = b""
+        self.home = self.to = self.old = b""
         self.host = os.fsencode(socket.getfqdn())
         self.address, self.port = b"", 0
         while words:
@@ -104,25 +125,46 @@ class Wish:
                 setattr(self, os.fsdecode(word[2:]), True)
             elif word in (b"--host", b"--address", b"--to") and words:
                 setattr(self, os.fsdecode(word[2:]), words.pop(0))
+            elif word == b"--from" and words:
+                self.old = os.path.abspath(words.pop(0))
             elif word == b"--port" and words and words[0].isdigit():
                 self.port = int(words.pop(0))
             elif word.startswith(b"-") or self.home:
                 raise Usage
             else:
                 self.home = word
-        if self.check and (self.fix or self.users):
+        if (self.check and (self.fix or self.users)) or (self.old and (self.check or self.fix)):
             raise Usage
         if self.users and plain():
             raise Temporary(b"only root can make users")
 
 
-def lay(wish: Wish) -> None:
-    """Make the home, and say what was done."""
+def lay_frame() -> None:
+    """Make the folders and the empty queue, and say so."""
     if mend(frame()):
         tell([b"laid out " + path()])
-    tell(write_controls(first_controls(wish.host)))
-    tell(lay_aliases(wish.to))
+
+
+def take_over(wish: Wish) -> int:
+    """Make the home and let it go on where the old one stopped; the exit code."""
+    old = wish.old
+    still = [stand_still(old)]
+    lay_frame()
+    still.append(be_alone())
+    left = take_settings(old)
+    tell(left)
+    tell(write_controls({b"me": wish.host}))  # what else is missing was left to its default there
+    if wish.to:
+        tell(lay_aliases(wish.to))
     serve(wish)
+    if not os.path.lexists(path(b"control", b"rcpthosts")):
+        tell([path(b"control", b"rcpthosts") + b": missing, as there: SMTP takes mail for any host"])
+    count, broken = take_queue(old)
+    tell(broken)
+    tell([b"took over %d messages from %s" % (count, old)])
+    for mutex in still:
+        os.close(mutex)
+    return 1 if left or broken else 0
 
 
 def serve(wish: Wish) -> None:
