@@ -280,6 +280,7 @@ FILES: list[tuple[bytes, Show]] = [
 
 # Files that only this system has: shown when they are there.
 OURS: dict[bytes, Show] = {
+    b"defaultdelivery": listing(b"", b"Mail to users without a .qmail file: "),
     b"patrn": text(b"Mode bits that homes and .qmail files must not have: "),
     b"trace": amount(0, b"qmail-smtpd and qmail-remote tell more for qmail-why unless this is 0: "),
 }

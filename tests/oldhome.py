@@ -34,6 +34,7 @@ class OldHome:
             self.own((self.queue / "lock" / name), "qmails", 0o600, b"")
         for name in "me", "rcpthosts":
             self.write(f"control/{name}", "mail.example\n")
+        self.write("control/defaultdelivery", "./Maildir/\n")
 
     def make(self, folder: Path) -> None:
         """Make a folder of the home, and those above it."""

@@ -1,7 +1,7 @@
 """qmail-setup - lay out a home, check it, mend it
 
-Usage: qmail-setup [--users] [--host name] [--address ip] [--port number] [--to address] [dir]
-       qmail-setup --from old [--users] [--host name] [--address ip] [--port number] [--to address] [dir]
+Usage: qmail-setup [--from old] [--users] [--host name] [--address ip] [--port number] [--to address]
+                   [--delivery way] [dir]
        qmail-setup --check [dir]
        qmail-setup --fix [--users] [--host name] [--address ip] [--port number] [dir]
 
@@ -34,6 +34,11 @@ Options:
     --port     the port for SMTP: by default 25, in a plain user's home 2525
     --to       where mail to postmaster, mailer-daemon and root goes; by default into alias/Maildir,
                and with --from where it went before
+    --delivery what happens to mail of users without a .qmail file: home, into ./Mailbox; proc, to procmail;
+               binm1, binm2 or binm3, to /usr/libexec/mail.local, /bin/mail -r or /bin/mail -f.  With +df at
+               its end (home+df, ...), dot-forward looks into .forward first.  It replaces what
+               control/defaultdelivery says; without that file, mail goes into ./Maildir/.  For a service
+               that runs already: svc -t dir/service/qmail-send
     --check    change nothing; print a line for each piece that is missing, damaged or has another
                owner or mode than it should have
     --fix      the same, and mend it; a run script that is missing is written anew, as the other options say
@@ -57,12 +62,13 @@ import socket
 
 from mta.home import enter, path, plain
 from mta.setup.controls import first_controls, write_controls
+from mta.setup.delivery import WAYS, choose, require
 from mta.setup.inspect import findings
 from mta.setup.messages import illegal_messages, known_messages, message_pieces, strangers
 from mta.setup.plan import FOLDER, Piece, frame, pieces
 from mta.setup.reach import closed
 from mta.setup.services import SERVICES, lay_services
-from mta.setup.takeover import be_alone, stand_still, take_queue, take_settings
+from mta.setup.takeover import be_alone, differences, stand_still, take_queue, take_settings
 from mta.setup.users import add_users
 from supervise.account import become, find_account
 from supervise.command import Argv, command
@@ -71,7 +77,8 @@ from supervise.fd import write_all
 from supervise.files import announced
 from supervise.program import spawn
 
-USAGE = b"[--users] [--check | --fix | --from old] [--host name] [--address ip] [--port number] [--to address] [dir]"
+USAGE = b"[--users] [--check | --fix | --from old] [--host name] [--address ip] [--port number] [--to address]"
+USAGE += b" [--delivery way] [dir]"
 ALIASES = [b"postmaster", b"mailer-daemon", b"root"]
 
 
@@ -85,6 +92,8 @@ def main(argv: Argv) -> int:
     step_down()
     if not wish.check and (obstacles := closed()):
         raise Temporary(obstacles[0])
+    if wish.delivery:
+        require(wish.delivery)
     if wish.users:
         tell(add_users())
     if wish.check or wish.fix:
@@ -116,7 +125,7 @@ class Wish:
 
     def __init__(self, words: list[bytes]) -> None:
         self.users = self.check = self.fix = False
-        self.home = self.to = self.old = b""
+        self.home = self.to = self.old = self.delivery = b""
         self.host = os.fsencode(socket.getfqdn())
         self.address, self.port = b"", 0
         while words:
@@ -127,13 +136,16 @@ class Wish:
                 setattr(self, os.fsdecode(word[2:]), words.pop(0))
             elif word == b"--from" and words:
                 self.old = os.path.abspath(words.pop(0))
+            elif word == b"--delivery" and words and words[0] in WAYS:
+                self.delivery = words.pop(0)
             elif word == b"--port" and words and words[0].isdigit():
                 self.port = int(words.pop(0))
             elif word.startswith(b"-") or self.home:
                 raise Usage
             else:
                 self.home = word
-        if (self.check and (self.fix or self.users)) or (self.old and (self.check or self.fix)):
+        looks = self.check or self.fix
+        if (self.check and (self.fix or self.users)) or (looks and (self.old or self.delivery)):
             raise Usage
         if self.users and plain():
             raise Temporary(b"only root can make users")
@@ -157,8 +169,7 @@ def take_over(wish: Wish) -> int:
     if wish.to:
         tell(lay_aliases(wish.to))
     serve(wish)
-    if not os.path.lexists(path(b"control", b"rcpthosts")):
-        tell([path(b"control", b"rcpthosts") + b": missing, as there: SMTP takes mail for any host"])
+    tell(differences(old))
     count, broken = take_queue(old)
     tell(broken)
     tell([b"took over %d messages from %s" % (count, old)])
@@ -171,6 +182,8 @@ def serve(wish: Wish) -> None:
     """Give the home what is missing of its services."""
     address, port = (b"127.0.0.1", 2525) if plain() else (b"0", 25)
     tell(lay_services(wish.address or address, wish.port or port))
+    if wish.delivery:
+        tell(choose(wish.delivery))
     compile_rules()
     mend(pieces(SERVICES))
 

@@ -15,6 +15,7 @@ from mta.home import enter, path
 from mta.queue import layout
 from mta.queue.queue import acting_as
 from mta.setup.adopt import Taken
+from mta.setup.delivery import NAME
 from mta.setup.oldqueue import Broken, OldQueue
 from supervise.errors import Temporary, reason
 from supervise.fd import copy
@@ -41,7 +42,7 @@ def stand_still(old: bytes) -> int:
         raise Temporary(path() + b" lies within " + old + b", which is only to be read")
     mutex = old + b"/queue/" + layout.SENDMUTEX
     try:
-        fd = os.open(mutex, os.O_RDONLY | os.O_CLOEXEC)
+        fd = os.open(mutex, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         raise Temporary(old + b" is no home with a queue: unable to open " + mutex, error) from None
     try:
@@ -92,6 +93,17 @@ def take_settings(old: bytes) -> list[bytes]:
                 left += copy_tree(source, target)
             taken.done(part)
     return left
+
+
+def differences(old: bytes) -> list[bytes]:
+    """What a home that was taken over from *old* may do otherwise, or should not do any longer, a line each."""
+    lines = []
+    if not os.path.lexists(path(b"control", b"rcpthosts")):
+        lines.append(path(b"control", b"rcpthosts") + b": missing, as there: SMTP takes mail for any host")
+    if not os.path.lexists(path(b"control", NAME)):
+        rest = b": missing: mail of users without a .qmail file goes into ./Maildir/; see --delivery"
+        lines.append(path(b"control", NAME) + rest)
+    return lines
 
 
 def copy_tree(source: bytes, target: bytes) -> Iterator[bytes]:

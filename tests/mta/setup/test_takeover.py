@@ -327,10 +327,14 @@ def test_what_a_home_has_already_is_kept_and_what_was_removed_later_stays_away(
     assert not (home / "control/badmailfrom").exists()
 
 
-def test_without_rcpthosts_there_is_a_warning(mail: Machine, old: OldHome) -> None:
+def test_what_may_be_otherwise_than_it_was_is_said(mail: Machine, old: OldHome) -> None:
     (old.folder / "control/rcpthosts").unlink()
-    said = take(mail, old)
-    assert said[0] == "new/control/rcpthosts: missing, as there: SMTP takes mail for any host"
+    (old.folder / "control/defaultdelivery").unlink()
+    assert take(mail, old)[:-1] == [
+        "new/control/rcpthosts: missing, as there: SMTP takes mail for any host",
+        "new/control/defaultdelivery: missing: mail of users without a .qmail file goes into ./Maildir/; "
+        "see --delivery",
+    ]
     assert not (mail.scratch / "new/control/locals").exists()
 
 
