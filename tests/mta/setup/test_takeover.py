@@ -6,14 +6,16 @@ import fcntl
 import os
 import pwd
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from commands import Result, run
+from commands import Result, run, start
 from instance import HOST, NOBODY, Instance
 from oldhome import TRIED, OldHome, records
+from until import until
 
 from mta.queue import layout
 
@@ -278,6 +280,27 @@ def test_with_checks_it_is_wrong_usage(tmp_path: Path) -> None:
     for word in "--check", "--fix":
         assert run("qmail-setup", "--from", tmp_path, word, tmp_path / "new").code == 100
     assert run("qmail-setup", "--from").code == 100
+
+
+# -- what stops it -------------------------------------------------------------------------------
+
+
+def test_killed_again_and_again_it_has_each_message_once_in_the_end(mail: Machine, old: OldHome) -> None:
+    texts = [b"message %d." % number for number in range(100)]
+    for text in texts:
+        old.active(text, [b"Tjoe@old.example"])
+    taken = mail.scratch / "new/queue/taken"
+    for goal in 1, 30, 60, 90:
+        become = {} if mail.runner is None else {"user": mail.runner, "group": mail.runner, "extra_groups": []}
+        words = ("qmail-setup", "--from", old.folder, "--host", HOST, mail.scratch / "new")
+        process = start(*words, cwd="/", stdout=subprocess.DEVNULL, **become)
+        until(lambda: process.poll() is not None or (taken.exists() and len(os.listdir(taken)) > goal))  # noqa: B023
+        process.kill()
+        process.wait()
+    take(mail, old)
+    for text in texts:
+        assert Message(mail, text).content().keys() == {"info", "local"}
+    assert left(mail) == ["info"] * 100 + ["local"] * 100 + ["mess"] * 100
 
 
 # -- settings ------------------------------------------------------------------------------------

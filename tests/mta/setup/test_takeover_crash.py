@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import tempfile
@@ -17,6 +18,7 @@ from queues import Queue
 
 from mta.queue import layout
 from mta.setup.takeover import take_queue, take_settings
+from supervise.errors import Temporary
 
 BOUNCE = b"<gone@old.example>:\nNo such user.\n\n"
 
@@ -147,6 +149,60 @@ def test_whatever_kills_it_the_same_command_again_loses_and_doubles_nothing(
         assert (new.home / "alias/.qmail-root").read_text() == "&joe@old.example\n"
     assert crashes > 100
     assert old.all() == before
+
+
+def test_for_want_of_room_it_stops_with_a_line_and_goes_on_later(old: OldHome, new: NewHome) -> None:
+    """Each of the calls that need room fails once."""
+    failing = 0
+    failed = True
+    while failed:
+        shutil.rmtree(new.home)
+        new.__init__(new.home)  # type: ignore[misc]
+        failed = stopped(old, failing)
+        in_a_child(lambda: take(old))
+        new.send()
+        assert new.seen == EXPECTED, failing
+        failing += 1
+    assert failing > 40
+
+
+def stopped(old: OldHome, failing: int) -> bool:
+    """Take over where the call of that number fails, for want of room; whether there were as many calls."""
+
+    def taking() -> None:
+        left = iter(range(failing, -1, -1))
+        for name in "write", "fsync", "mkdir", "link", "rename":
+            setattr(os, name, lacking(getattr(os, name), left))
+        try:
+            take(old)
+        except Temporary as trouble:
+            assert trouble.line.endswith(b"out of disk space") and b"unable to " in trouble.line
+        except OSError as error:  # of which supervise.command makes a line
+            assert error.errno == errno.ENOSPC
+        else:
+            os._exit(3)
+
+    pid = os.fork()
+    if pid == 0:
+        try:
+            taking()
+            os._exit(0)
+        finally:
+            os._exit(1)
+    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    assert code in (0, 3)
+    return code == 0
+
+
+def lacking(call: Callable[..., object], left: Iterator[int]) -> Callable[..., object]:
+    """*call*, which fails when *left* has come down to 0."""
+
+    def perhaps(*args: object, **words: object) -> object:
+        if next(left, -1) == 0:
+            raise OSError(errno.ENOSPC, "No space left on device", *(arg for arg in args[:1] if isinstance(arg, bytes)))
+        return call(*args, **words)
+
+    return perhaps
 
 
 def test_a_message_is_ours_when_all_of_it_is_on_disk(
