@@ -50,7 +50,8 @@ class held:
     """A folder, by a name that leads to it and nowhere else for the block; *name* has no links in it."""
 
     def __init__(self, name: bytes) -> None:
-        self.name, self.fds = name, []  # type: tuple[bytes, list[int]]
+        self.name = name
+        self.fds: list[int] = []
 
     def __enter__(self) -> bytes:
         place = b"."

@@ -169,7 +169,7 @@ def take_over(wish: Wish) -> int:
     if wish.to:
         tell(lay_aliases(wish.to))
     serve(wish)
-    tell(differences(old))
+    tell(differences())
     count, broken = take_queue(old)
     tell(broken)
     tell([b"took over %d messages from %s" % (count, old)])

@@ -19,14 +19,14 @@ from mta.setup.delivery import NAME
 from mta.setup.oldqueue import Broken, OldQueue
 from supervise.errors import Temporary, reason
 from supervise.fd import copy
-from supervise.files import announced, lock, slurp
+from supervise.files import announced, lock, rename, slurp
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SETTINGS = (b"control", b"users", b"alias")
-DRAFT = b".taking"  # the name of a file while it is copied; no Maildir reader looks at it
+DRAFT = b".taking"  # the name of a file or folder until it is what it should be; no Maildir reader looks at it
 
 
 def stand_still(old: bytes) -> int:
@@ -95,8 +95,8 @@ def take_settings(old: bytes) -> list[bytes]:
     return left
 
 
-def differences(old: bytes) -> list[bytes]:
-    """What a home that was taken over from *old* may do otherwise, or should not do any longer, a line each."""
+def differences() -> list[bytes]:
+    """What a home that was taken over may do otherwise, or should not do any longer, a line each."""
     lines = []
     if not os.path.lexists(path(b"control", b"rcpthosts")):
         lines.append(path(b"control", b"rcpthosts") + b": missing, as there: SMTP takes mail for any host")
@@ -119,6 +119,9 @@ def copy_tree(source: bytes, target: bytes) -> Iterator[bytes]:
     except OSError as error:
         yield source + b": left out: " + reason(error)
         return
+    draft = target + b"/" + DRAFT
+    if os.path.lexists(draft):  # a kill left it
+        (os.rmdir if os.path.isdir(draft) else os.unlink)(draft)
     for name in names:
         old, new = source + b"/" + name, target + b"/" + name
         about = os.lstat(old)
@@ -126,16 +129,17 @@ def copy_tree(source: bytes, target: bytes) -> Iterator[bytes]:
             yield new + b": kept: differs from " + old
         elif stat.S_ISDIR(about.st_mode):
             if not os.path.lexists(new):
-                os.mkdir(new, 0o700)
-                give(new, about)
+                os.mkdir(draft, 0o700)
+                give(draft, about)
+                rename(draft, new)
             yield from copy_tree(old, new)
         elif os.path.lexists(new):
-            pass
+            continue
         elif stat.S_ISLNK(about.st_mode):
             os.symlink(os.readlink(old), new)
         elif stat.S_ISREG(about.st_mode):
             try:
-                copy_file(old, new)
+                copy_file(old, new, draft)
             except Unreadable as trouble:
                 yield old + b": left out: " + trouble.args[0]
         else:
@@ -146,14 +150,14 @@ class Unreadable(Exception):
     """A file of the old home cannot be read; the reason."""
 
 
-def copy_file(old: bytes, new: bytes) -> None:
-    """Copy a file; it appears whole, with mode, times and, for root, owner of the *old* one."""
+def copy_file(old: bytes, new: bytes, draft: bytes) -> None:
+    """Copy a file by way of *draft*; it appears whole, with mode, times and, for root, owner of the *old* one."""
     try:
         source = os.open(old, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError as error:
         raise Unreadable(reason(error)) from None
     try:
-        with announced(new, os.path.dirname(new) + b"/" + DRAFT, 0o600) as target:
+        with announced(new, draft, 0o600) as target:
             copy(source, target)
             give(target, os.fstat(source))
     except OSError as error:

@@ -20,6 +20,8 @@ from mta.queue import layout
 from mta.setup.takeover import take_queue, take_settings
 from supervise.errors import Temporary
 
+# What the dead leave differs only by these: what is opened lies there empty before the next of them.
+CHANGES = ("write", "link", "rename", "unlink", "mkdir", "rmdir", "utime", "chmod", "fchmod", "chown", "fchown")
 BOUNCE = b"<gone@old.example>:\nNo such user.\n\n"
 
 
@@ -50,6 +52,7 @@ def old(scratch: Path) -> OldHome:
     old.text(b"not accepted")
     old.write("alias/.qmail-root", "&joe@old.example\n")
     old.write("alias/list/editor", "|somebody\n")
+    (old.folder / "alias/list").chmod(0o750)
     give_away(old.folder)
     return old
 
@@ -137,7 +140,7 @@ def test_whatever_kills_it_the_same_command_again_loses_and_doubles_nothing(
         new.__init__(new.home)  # type: ignore[misc]
 
     crashes = 0
-    for crashes in crashes_of(lambda: take(old), fresh):
+    for crashes in crashes_of(lambda: take(old), fresh, calls=CHANGES):
         if sends:
             new.send()
             assert new.seen <= EXPECTED, crashes
@@ -146,8 +149,9 @@ def test_whatever_kills_it_the_same_command_again_loses_and_doubles_nothing(
         assert new.seen == EXPECTED, crashes
         assert [file for file in new.path.rglob("*") if file.is_file() and file.parent.name != "lock"] == [], crashes
         assert {file.name for file in (new.home / "alias").rglob("*")} == {".qmail-root", "list", "editor"}
+        assert (new.home / "alias/list").stat().st_mode == 0o40750
         assert (new.home / "alias/.qmail-root").read_text() == "&joe@old.example\n"
-    assert crashes > 100
+    assert crashes > 70
     assert old.all() == before
 
 
@@ -217,7 +221,7 @@ def test_a_message_is_ours_when_all_of_it_is_on_disk(
         synced.add(os.fstat(fd).st_ino)
 
     def watching(name: bytes, to: bytes, **folders: int | None) -> None:
-        if os.path.isdir(name):
+        if os.path.exists(name + b"/mess"):
             needed = [name, *(name + b"/" + file for file in os.listdir(name))]
             assert {os.stat(file).st_ino for file in needed} <= synced
             ours.append(name)
