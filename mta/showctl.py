@@ -300,6 +300,7 @@ BAD_RECIPIENT = listing(b"", after=b" not accepted in RCPT TO.")
 OURS: dict[bytes, Show] = {
     b"badmailto": BAD_RECIPIENT,
     b"badrcptto": BAD_RECIPIENT,
+    b"defaultdelivery": listing(b"", b"Mail to users without a .qmail file: "),
     b"outgoingip": listing(b"", b"SMTP client calls from ", b"."),
     b"recipients": recipients,
     b"recipientsremote": amount(1, b"Recipients of a message that may share a connection: "),

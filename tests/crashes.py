@@ -13,7 +13,9 @@ CALLS = (
 )  # fmt: skip
 
 
-def crashes_of(action: Callable[[], object], fresh: Callable[[], None], *, torn: bool = True) -> Iterator[int]:
+def crashes_of(
+    action: Callable[[], object], fresh: Callable[[], None], *, torn: bool = True, calls: Sequence[str] = CALLS
+) -> Iterator[int]:
     """Yield 0, 1, 2, ...: the world now stands as a kill before (or, for a write, within) that call left it.
 
     The last one yielded is the run that was not killed.
@@ -22,10 +24,11 @@ def crashes_of(action: Callable[[], object], fresh: Callable[[], None], *, torn:
         action: what is done, in a child; it uses `os.` for what it does to files.
         fresh: makes the world as it was before.
         torn: a killed write leaves the first half of its bytes.
+        calls: which calls count.
     """
     for lethal in range(10_000):
         fresh()
-        ended = killed(action, lethal, torn=torn)
+        ended = killed(action, lethal, torn=torn, calls=calls)
         assert ended in (0, -signal.SIGKILL), f"the action failed by itself (exit {ended})"
         yield lethal
         if ended == 0:

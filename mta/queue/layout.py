@@ -35,6 +35,8 @@ Besides these there are
     lock/trigger    the FIFO that wakes qmail-send
     lock/sendmutex  held by the one qmail-send there is
     lock/tcpto      hosts that did not answer lately; qmail-remote's
+    taken           notes of what came from an older queue, only after qmail-setup --from; when that was killed,
+                    a message may have some of its files here, until the same command is run again
 
 See also: mta.queue.enqueue, mta.queue.clean, qmail-send
 """

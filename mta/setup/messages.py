@@ -20,12 +20,17 @@ KINDS = (b"mess", b"intd", b"todo", b"info", b"local", b"remote", b"bounce")
 OWNERS = {b"mess": b"qmailq", b"intd": b"qmailq", b"todo": b"qmailq"}  # the others are qmails's
 
 
+def message_file(kind: bytes, path: bytes) -> Piece:
+    """The file of *kind* of a message, under the name *path*."""
+    owner = OWNERS.get(kind, b"qmails")
+    return Piece(path, FILE, owner, b"qmail", 0o644 if kind in OWNERS else 0o600)
+
+
 def message_pieces(number: int) -> list[Piece]:
     """The files of message *number* that are there now."""
     pieces = []
     for kind, name in zip(KINDS, NAMES, strict=True):
-        owner = OWNERS.get(kind, b"qmails")
-        piece = Piece(b"queue/" + name(number), FILE, owner, b"qmail", 0o644 if kind in OWNERS else 0o600)
+        piece = message_file(kind, b"queue/" + name(number))
         if os.path.lexists(path(piece.path)):
             pieces.append(piece)
     return pieces

@@ -1,6 +1,7 @@
 """qmail-setup - lay out a home, check it, mend it
 
-Usage: qmail-setup [--users] [--host name] [--address ip] [--port number] [--to address] [dir]
+Usage: qmail-setup [--from old] [--users] [--host name] [--address ip] [--port number] [--to address]
+                   [--delivery way] [dir]
        qmail-setup --check [dir]
        qmail-setup --fix [--users] [--host name] [--address ip] [--port number] [dir]
 
@@ -12,22 +13,41 @@ already there is left as it is, so running it again does no harm.
 Run by root, it lays out root's instance, whose processes run as the qmail users.  Run by anybody else, it
 lays out an instance in which everything belongs to that user; for root too, such a home stays that user's.
 
+With --from, the home is laid out to go on where another qmail's stopped: old is its home, which may be that of
+the original, with a queue split into any number of parts.  qmail-setup takes over what is in control, users and
+alias, and every message in the queue, each with its age, its sender, the recipients that wait and those that are
+done, the moment of its next try, and what has bounced so far.  Messages get new numbers.  old is only read.  Its
+qmail-send must not run, and what brings mail in there should not either; nor may the qmail-send of dir.  Old and new
+can have the same name one after the other: mv /var/qmail /var/qmail.old; qmail-setup --from /var/qmail.old
+
+What cannot be taken over, such as a message that was not accepted yet, or one whose files are damaged, is left in
+old, and a line names it.  When qmail-setup was killed, or mail has come into the old queue since, run the same
+command again: what was taken over is noted in queue/taken, and nothing is taken twice.  When old is gone, that
+folder may go too.
+
 Options:
+    --from     take over the home old
     --users    make the groups and users that are missing on this machine (as root)
     --host     the host's name, for control/me and its like
     --address  the address on which SMTP is to be served: by default 0, every IPv4 address,
                and in a plain user's home 127.0.0.1
     --port     the port for SMTP: by default 25, in a plain user's home 2525
-    --to       where mail to postmaster, mailer-daemon and root goes; by default into alias/Maildir
+    --to       where mail to postmaster, mailer-daemon and root goes; by default into alias/Maildir,
+               and with --from where it went before
+    --delivery what happens to mail of users without a .qmail file: home, into ./Mailbox; proc, to procmail;
+               binm1, binm2 or binm3, to /usr/libexec/mail.local, /bin/mail -r or /bin/mail -f.  With +df at
+               its end (home+df, ...), dot-forward looks into .forward first.  It replaces what
+               control/defaultdelivery says; without that file, mail goes into ./Maildir/.  For a service
+               that runs already: svc -t dir/service/qmail-send
     --check    change nothing; print a line for each piece that is missing, damaged or has another
                owner or mode than it should have
     --fix      the same, and mend it; a run script that is missing is written anew, as the other options say
 
 Exit status:
     0    done; with --check: nothing was found; with --fix: everything found was mended
-    1    with --check or --fix: something is (still) wrong
+    1    with --check or --fix: something is (still) wrong; with --from: something was left in old
     100  wrong usage; a home's name with a colon
-    111  it cannot be done now
+    111  it cannot be done now; with --from: qmail-send runs here or there
 
 Environment:
     QMAILHOME  the home, when dir is not given
@@ -42,11 +62,13 @@ import socket
 
 from mta.home import enter, path, plain
 from mta.setup.controls import first_controls, write_controls
+from mta.setup.delivery import WAYS, choose, require
 from mta.setup.inspect import findings
 from mta.setup.messages import illegal_messages, known_messages, message_pieces, strangers
 from mta.setup.plan import FOLDER, Piece, frame, pieces
 from mta.setup.reach import closed
 from mta.setup.services import SERVICES, lay_services
+from mta.setup.takeover import be_alone, differences, stand_still, take_queue, take_settings
 from mta.setup.users import add_users
 from supervise.account import become, find_account
 from supervise.command import Argv, command
@@ -55,7 +77,8 @@ from supervise.fd import write_all
 from supervise.files import announced
 from supervise.program import spawn
 
-USAGE = b"[--users] [--check | --fix] [--host name] [--address ip] [--port number] [--to address] [dir]"
+USAGE = b"[--users] [--check | --fix | --from old] [--host name] [--address ip] [--port number] [--to address]"
+USAGE += b" [--delivery way] [dir]"
 ALIASES = [b"postmaster", b"mailer-daemon", b"root"]
 
 
@@ -69,11 +92,18 @@ def main(argv: Argv) -> int:
     step_down()
     if not wish.check and (obstacles := closed()):
         raise Temporary(obstacles[0])
+    if wish.delivery:
+        require(wish.delivery)
     if wish.users:
         tell(add_users())
     if wish.check or wish.fix:
         return inspect(wish)
-    lay(wish)
+    if wish.old:
+        return take_over(wish)
+    lay_frame()
+    tell(write_controls(first_controls(wish.host)))
+    tell(lay_aliases(wish.to))
+    serve(wish)
     return 0
 
 
@@ -95,7 +125,7 @@ class Wish:
 
     def __init__(self, words: list[bytes]) -> None:
         self.users = self.check = self.fix = False
-        self.home = self.to = b""
+        self.home = self.to = self.old = self.delivery = b""
         self.host = os.fsencode(socket.getfqdn())
         self.address, self.port = b"", 0
         while words:
@@ -104,31 +134,56 @@ class Wish:
                 setattr(self, os.fsdecode(word[2:]), True)
             elif word in (b"--host", b"--address", b"--to") and words:
                 setattr(self, os.fsdecode(word[2:]), words.pop(0))
+            elif word == b"--from" and words:
+                self.old = os.path.abspath(words.pop(0))
+            elif word == b"--delivery" and words and words[0] in WAYS:
+                self.delivery = words.pop(0)
             elif word == b"--port" and words and words[0].isdigit():
                 self.port = int(words.pop(0))
             elif word.startswith(b"-") or self.home:
                 raise Usage
             else:
                 self.home = word
-        if self.check and (self.fix or self.users):
+        looks = self.check or self.fix
+        if (self.check and (self.fix or self.users)) or (looks and (self.old or self.delivery)):
             raise Usage
         if self.users and plain():
             raise Temporary(b"only root can make users")
 
 
-def lay(wish: Wish) -> None:
-    """Make the home, and say what was done."""
+def lay_frame() -> None:
+    """Make the folders and the empty queue, and say so."""
     if mend(frame()):
         tell([b"laid out " + path()])
-    tell(write_controls(first_controls(wish.host)))
-    tell(lay_aliases(wish.to))
+
+
+def take_over(wish: Wish) -> int:
+    """Make the home and let it go on where the old one stopped; the exit code."""
+    old = wish.old
+    still = [stand_still(old)]
+    lay_frame()
+    still.append(be_alone())
+    left = take_settings(old)
+    tell(left)
+    tell(write_controls({b"me": wish.host}))  # what else is missing was left to its default there
+    if wish.to:
+        tell(lay_aliases(wish.to))
     serve(wish)
+    tell(differences())
+    count, broken = take_queue(old)
+    tell(broken)
+    tell([b"took over %d messages from %s" % (count, old)])
+    for mutex in still:
+        os.close(mutex)
+    return 1 if left or broken else 0
 
 
 def serve(wish: Wish) -> None:
     """Give the home what is missing of its services."""
     address, port = (b"127.0.0.1", 2525) if plain() else (b"0", 25)
     tell(lay_services(wish.address or address, wish.port or port))
+    if wish.delivery:
+        tell(choose(wish.delivery))
     compile_rules()
     mend(pieces(SERVICES))
 
