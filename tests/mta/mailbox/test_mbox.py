@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from mta.mailbox import mbox
 from supervise.errors import Temporary
 
-HEAD = b"From joe@irs.gov Thu Jan  1 00:00:00 2026\nReturn-Path: <joe@irs.gov>\n"
-OLD = b"From sue@x.y Thu Jan  1 00:00:00 2026\nSubject: old\n\nold\n\n"
+HEAD = b"From joe@irs.gov Thu Jan 01 00:00:00 2026\nReturn-Path: <joe@irs.gov>\n"
+OLD = b"From sue@x.y Thu Jan 01 00:00:00 2026\nSubject: old\n\nold\n\n"
 
 
 def opened(path: Path, content: bytes) -> int:
