@@ -29,7 +29,7 @@ import os
 import socket
 
 from supervise.command import Argv, Become, command
-from supervise.errors import TEMPORARY, Temporary, Usage
+from supervise.errors import TEMPORARY, Temporary
 from supervise.options import options
 from ucspi import ip
 from ucspi.environ import End, put, variables
@@ -49,10 +49,8 @@ class Unseen(Become):
 
 @command(b"tcp-env", b"[ -rR ] [ -t timeout ] program [ arg ... ]")
 def main(argv: Argv) -> int:
-    try:
-        chosen, program = options(argv, LETTERS)
-    except Usage:
-        return TEMPORARY
+    chosen, program = options([*argv, b""], LETTERS)  # a -t without a value takes the last word, and nobody complains
+    del program[-1:]
     if not program:
         return TEMPORARY
     if os.environb.get(b"PROTO") not in DONE:
