@@ -31,23 +31,21 @@ from supervise.command import Argv, command
 from supervise.errors import Temporary, Usage
 from supervise.options import options
 
-LINES = b"UFLINE", b"RPLINE", b"DTLINE"
-LETTERS = b"frd"
+LINES = {b"f": b"UFLINE", b"r": b"RPLINE", b"d": b"DTLINE"}  # by the letter of its option
 
 
 @command(b"preline", b"cmd [ arg ... ]")
 def main(argv: Argv) -> int:
-    lines = [os.environb.get(name) for name in LINES]
-    if None in lines:
+    if any(name not in os.environb for name in LINES.values()):
         raise Usage
-    chosen, program = options(argv, LETTERS + LETTERS.upper())
+    chosen, program = options(argv, b"frdFRD")
     if not program:
         raise Usage
-    last = {letter.lower(): letter for letter, _ in chosen}
-    left_out = [last.get(b"%c" % letter, b"").islower() for letter in LETTERS]
+    wanted = {letter.lower(): letter.isupper() for letter, _ in chosen}  # the last of two counts
+    head = b"".join(os.environb[name] for letter, name in LINES.items() if wanted.get(letter, True))
     child = Fed(Told(program, name=b"preline"))
     try:
-        child.copy(b"".join(line for line, out in zip(lines, left_out, strict=True) if line and not out))
+        child.copy(head)
     except OSError as error:
         raise Temporary(b"unable to copy input", error) from None
     return child.end()

@@ -24,15 +24,25 @@ class Message:
         self.path, self.when = path, when
 
 
+def variable(name: bytes) -> bytes:
+    """The variable *name* of the environment.
+
+    Raises:
+        Temporary: it is not set.
+    """
+    value = os.environb.get(name)
+    if value is None:
+        raise Temporary(name + b" not set")
+    return value
+
+
 def enter() -> None:
     """Change to the Maildir that the variable MAILDIR names.
 
     Raises:
         Temporary: it names none.
     """
-    maildir = os.environb.get(b"MAILDIR")
-    if maildir is None:
-        raise Temporary(b"MAILDIR not set")
+    maildir = variable(b"MAILDIR")
     try:
         os.chdir(maildir)
     except OSError as error:

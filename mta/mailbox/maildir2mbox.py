@@ -40,7 +40,7 @@ DASHES = bytes.maketrans(b" \t", b"--")
 @command(b"maildir2mbox")
 def main(argv: Argv) -> int:
     os.umask(0o77)
-    box, draft = needed(b"MAIL"), needed(b"MAILTMP")
+    box, draft = listing.variable(b"MAIL"), listing.variable(b"MAILTMP")
     listing.enter()
     listing.clean()
     messages = listing.messages([NEW, CUR])
@@ -49,14 +49,6 @@ def main(argv: Argv) -> int:
         for message in messages:
             remove(message)
     return 0
-
-
-def needed(name: bytes) -> bytes:
-    """The variable *name*."""
-    value = os.environb.get(name)
-    if value is None:
-        raise Temporary(name + b" not set")
-    return value
 
 
 def convert(messages: list[Message], box: bytes, draft: bytes) -> None:
