@@ -28,15 +28,19 @@ import os
 from mta import header
 from mta.address import quote
 from mta.header import name_of
+from mta.inject.rewriting import rewrite
+from mta.local.environment import NOBODY
 from mta.queue.submit import Submission
-from mta.tokens import Unparsable, lex, parts, plain
+from mta.tokens import Unparsable, plain
 from supervise.command import Argv, command
 from supervise.errors import PERMANENT, Permanent, Temporary, Usage
 from supervise.fd import Reader
 
-NOBODY = b"", b"#@[]"
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from mta.tokens import Token
+
 REQUEST = b"notice-requested-upon-delivery-to"
-NAME = 2  # tokens of a field before its value: name and colon
 
 
 @command(b"qreceipt", b"deliveryaddress")
@@ -66,10 +70,14 @@ def addresses(field: bytes) -> list[bytes]:
     Raises:
         Unparsable: it is no list of addresses.
     """
-    try:
-        return [plain(address) for is_address, address in parts(lex(field)[NAME:]) if is_address]
-    except Unparsable:
-        raise Unparsable(field) from None
+    found: list[bytes] = []
+
+    def note(address: list[Token]) -> list[Token]:
+        found.append(plain(address))
+        return address
+
+    rewrite(field, note)
+    return found
 
 
 def notice(sender: bytes, target: bytes, message_id: bytes | None) -> bytes:

@@ -30,8 +30,12 @@ from mta.mailbox import listing, mbox
 from mta.mailbox.listing import CUR, NEW, Message
 from supervise.command import Argv, command, say
 from supervise.errors import Temporary, reason
-from supervise.fd import CHUNK, copy, write_all
+from supervise.fd import CHUNK, chunks, write_all
 from supervise.files import announced
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 RETURN_PATH = b"Return-Path: <"
 DASHES = bytes.maketrans(b" \t", b"--")
@@ -84,12 +88,26 @@ def copy_box(box: bytes, target: int) -> None:
 
     Raises:
         Temporary: it cannot be read.
+        OSError: it cannot be written.
     """
     source = opened(box, box)
     try:
-        copy(source, target)
+        for data in pieces(source, box):
+            write_all(target, data)
     finally:
         os.close(source)
+
+
+def pieces(source: int, shown: bytes) -> Iterator[bytes]:
+    """What *source* has.
+
+    Raises:
+        Temporary: it cannot be read; the line calls it *shown*.
+    """
+    try:
+        yield from chunks(source)
+    except OSError as error:
+        raise Temporary(b"unable to read " + shown, error) from None
 
 
 def opened(file: bytes, shown: bytes) -> int:

@@ -36,7 +36,7 @@ from ucspi.environ import End, put, variables
 
 DONE = b"TCP", b"TCP6"  # what tcpserver says in PROTO
 LETTERS = bytes(byte for byte in range(33, 127) if byte not in b"-:t") + b"t:"
-PATIENCE = 30  # seconds for an answer about TCPREMOTEINFO
+PATIENCE = 30  # seconds, by default
 UNSURE = b"softdnserror"
 
 
@@ -54,24 +54,29 @@ def main(argv: Argv) -> int:
     if not program:
         return TEMPORARY
     if os.environb.get(b"PROTO") not in DONE:
-        asks, patience = True, PATIENCE
-        for letter, value in chosen:
-            if letter in (b"r", b"R"):
-                asks = letter == b"r"
-            elif letter == b"t":
-                patience = ip.leading_number(value)
         try:
-            describe(patience if asks else None)
+            describe(patience(chosen))
         except OSError:
             return TEMPORARY
     raise Unseen(program)
 
 
-def describe(patience: int | None) -> None:
+def patience(chosen: list[tuple[bytes, bytes]]) -> int | None:
+    """The seconds to wait for who has opened the connection, by the options *chosen*; None: do not ask."""
+    asks, seconds = True, PATIENCE
+    for letter, value in chosen:
+        if letter in (b"r", b"R"):
+            asks = letter == b"r"
+        elif letter == b"t":
+            seconds = ip.leading_number(value)
+    return seconds if asks else None
+
+
+def describe(seconds: int | None) -> None:
     """Put what is known of the connection on descriptor 0 into the environment.
 
     Args:
-        patience: seconds to wait for who has opened it; None: do not ask.
+        seconds: how long to wait for who has opened it; None: do not ask.
 
     Raises:
         OSError: it is no TCP connection.
@@ -82,10 +87,10 @@ def describe(patience: int | None) -> None:
         local, remote = End.of(connection.getsockname()), End.of(connection.getpeername())
     local.host, remote.host = name_of(local), name_of(remote)
     info = None
-    if patience is not None:
+    if seconds is not None:
         from ucspi.ident import remote_user
 
-        info = remote_user(local, remote, patience)
+        info = remote_user(local, remote, seconds)
     found = variables(local, remote, info)
     put(pair for pair in found if not pair[0].startswith(b"TCP6"))
 
