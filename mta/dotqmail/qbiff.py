@@ -27,7 +27,9 @@ from mta.mailbox.summary import Summary, shown
 from supervise.command import Argv, command
 from supervise.errors import Trouble
 from supervise.fd import Reader, write_all
+from supervise.files import slurp
 
+SESSIONS = b"/var/run/utmp"  # the system's list of who is logged in, where it keeps one
 WIDTH = 78  # of a line on the terminal
 INDENT = b"    "
 
@@ -48,11 +50,13 @@ def main(argv: Argv) -> int:
 
 def terminals(user: bytes) -> list[bytes]:
     """The terminals, below /dev, where *user* is logged in."""
-    import psutil  # slow to import
-
     try:
+        if user not in (slurp(SESSIONS) or b""):
+            return []
+        import psutil  # slow to import; it knows the forms that the list has
+
         sessions = psutil.users()
-    except OSError:  # the system keeps no such list
+    except (OSError, ImportError):
         return []
     lines = [os.fsencode(session.terminal or "") for session in sessions if os.fsencode(session.name) == user]
     return [line for line in lines if line and not line.startswith(b"/") and b"." not in line]

@@ -42,8 +42,17 @@ def terminal() -> Iterator[Terminal]:
     os.close(terminal.theirs)
 
 
+def stand_in(home: Home, names: str) -> None:
+    """Have qbiff look at a list of these names before all else."""
+    (home.folder / "sessions").write_text(names)
+    (home.folder / "sitecustomize.py").write_text(
+        f"from mta.dotqmail import qbiff\nqbiff.SESSIONS = {bytes(home.folder / 'sessions')!r}\n"
+    )
+
+
 def bark(home: Home, *sessions: tuple[str, str], message: bytes = MESSAGE, **env: str) -> None:
     """Run qbiff for bill when these users are logged in at these terminals."""
+    stand_in(home, " ".join(name for name, _ in sessions))
     (home.folder / "psutil.py").write_text(
         "from types import SimpleNamespace\n"
         f"def users(): return [SimpleNamespace(name=name, terminal=line) for name, line in {sessions!r}]\n"
@@ -78,11 +87,21 @@ def test_a_name_of_a_terminal_leads_nowhere_else(home: Home, terminal: Terminal)
 
 
 @pytest.mark.parametrize("name", ["USER", "SENDER", "LOCAL"])
-def test_without_knowing_whom_it_is_silent(home: Home, terminal: Terminal, name: str) -> None:
+def test_without_knowing_whom_it_is_silent(home: Home, name: str) -> None:
     home.env[name] = None
-    (home.folder / "psutil.py").write_text("raise ImportError\n")
     env = {} if name == "USER" else {"USER": "bill"}
     assert home.command("qbiff", text=MESSAGE, **env) == (0, b"", b"")
+
+
+def test_nothing_slow_happens_for_a_user_who_is_not_logged_in(home: Home) -> None:
+    stand_in(home, "sue")
+    (home.folder / "psutil.py").write_text(f"open({str(home.folder / 'imported')!r}, 'w')\nraise ImportError\n")
+    env = {"USER": "bill", "PYTHONPATH": str(home.folder)}
+    assert home.command("qbiff", text=MESSAGE, **env) == (0, b"", b"")
+    assert not (home.folder / "imported").exists()
+    stand_in(home, "bill")
+    assert home.command("qbiff", text=MESSAGE, **env) == (0, b"", b"")
+    assert (home.folder / "imported").exists()
 
 
 def test_a_control_byte_in_an_address_does_not_reach_the_terminal(home: Home, terminal: Terminal) -> None:
