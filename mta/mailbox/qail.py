@@ -13,7 +13,7 @@ Environment:
 See also: maildir2mbox, qail, elq, pinq
 """
 
-from mta.mailbox.reading import read_with
+from mta.mailbox.readers import read_with
 from supervise.command import Argv, command
 
 
