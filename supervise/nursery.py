@@ -6,7 +6,9 @@ the memory of a worker.  The nursery is forked once from the parent, does nothin
 its memory shared with the workers.
 
 Over one socket the parent sends a key with one descriptor attached, the worker's channel; the nursery answers
-with the worker's pid, or 0, and an error number, or 0.  Over another it tells of each worker that ended: its pid and
+with the worker's pid, or 0, and an error number, or 0.  What new workers are to inherit and the parent may not have,
+like keys that only the nursery may read, `renew` keeps up to date: before each birth, and when the parent asks for
+its number.  Over another socket it tells of each worker that ended: its pid and
 its wait status.  It ends when the parent closes its side, or dies.  It never was a worker and serves nobody, so the
 parent may believe it.
 """
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
 NOTE = struct.Struct("<ii")
+ASK = b"?"  # in a key's place, for the number that `renew` gives
 KEY = 4096  # bytes of a key
 
 
@@ -46,20 +49,23 @@ class Nursery:
         work: what workers do with a job.
         prepare: what a new worker does first, given its key.
         keyed: whether there are keys. A nursery that has more rights than its parent must not take any from it.
+        renew: done in the nursery; its number grows when workers born before should not be used again.
     """
 
-    def __init__(self, work: Callable[[bytes], int], prepare: Callable[[Hashable], object], keyed: bool = True) -> None:
+    def __init__(
+        self,
+        work: Callable[[bytes], int],
+        prepare: Callable[[Hashable], object],
+        keyed: bool = True,
+        renew: Callable[[], int] = lambda: 0,
+    ) -> None:
         self.births, births = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.ends, ends = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with births, ends:
             self.pid = os.fork()
             if self.pid == 0:
-                nurse(
-                    births,
-                    ends,
-                    work,
-                    (lambda key: prepare(marshal.loads(key))) if keyed else lambda key: prepare(None),
-                )
+                prepared = (lambda key: prepare(marshal.loads(key))) if keyed else lambda key: prepare(None)
+                nurse(births, ends, work, prepared, renew)
 
     def fileno(self) -> int:
         """Readable when `deaths` has something to tell."""
@@ -72,13 +78,25 @@ class Nursery:
             OSError: the system has no room for it now, or the nursery is dead.
         """
         socket.send_fds(self.births, [marshal.dumps(key)], [channel.fileno()])  # type: ignore[arg-type]  # numbers, bytes, tuples
+        return self._answer()
+
+    def renewed(self) -> int:
+        """The number that `renew` gives now.
+
+        Raises:
+            OSError: the nursery is dead.
+        """
+        self.births.send(ASK)
+        return self._answer()
+
+    def _answer(self) -> int:
         note = self.births.recv(NOTE.size)
         if len(note) != NOTE.size:
             raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
-        pid, obstacle = NOTE.unpack(note)
+        number, obstacle = NOTE.unpack(note)
         if obstacle:
             raise OSError(obstacle, os.strerror(obstacle))
-        return int(pid)
+        return int(number)
 
     def deaths(self) -> list[tuple[int, int]]:
         """(pid, wait status) of the workers that ended since the last call; never blocks.
@@ -116,6 +134,7 @@ def nurse(
     ends: socket.socket,
     work: Callable[[bytes], int],
     prepare: Callable[[bytes], object],
+    renew: Callable[[], int],
 ) -> None:
     """Be the nursery until the parent is gone; never returns."""
     try:
@@ -136,7 +155,7 @@ def nurse(
                 break
             signals.arrived()
             tell_ends(ends, untold)
-            if births.fileno() in ready and not bear_one(births, work, prepare):
+            if births.fileno() in ready and not bear_one(births, work, prepare, renew):
                 break
     except OSError:  # nobody hears us any more
         pass
@@ -146,11 +165,20 @@ def nurse(
         os._exit(0)
 
 
-def bear_one(births: socket.socket, work: Callable[[bytes], int], prepare: Callable[[bytes], object]) -> bool:
+def bear_one(
+    births: socket.socket,
+    work: Callable[[bytes], int],
+    prepare: Callable[[bytes], object],
+    renew: Callable[[], int],
+) -> bool:
     """Fork one worker as the parent wishes, and answer; False: the parent is gone."""
     key, attached, _, _ = socket.recv_fds(births, KEY, 1)
     if not key:
         return False
+    number = renew()
+    if key == ASK:
+        births.send(NOTE.pack(number, 0))
+        return True
     pid, obstacle = 0, 0 if attached else errno.EMFILE
     if attached:
         try:

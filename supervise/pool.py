@@ -66,6 +66,7 @@ class Pool:
         stays: the nursery is there from now on, as who we are now, and believes us no keys.
         waits: while fewer workers than this are at work, one whose job is a foreign program waits for it, to be used
             again; beyond that it becomes the program, which takes less memory.
+        renew: done in the nursery before a worker is born, which inherits what comes of it; see `renewed`.
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class Pool:
         jobs: int = 1000,
         stays: bool = False,
         waits: int = 0,
+        renew: Callable[[], int] = lambda: 0,
     ) -> None:
         self.work, self.prepare, self.limit, self.idle, self.most_jobs = work, prepare, limit, idle, jobs
         self.epoll = select.epoll()
@@ -87,7 +89,7 @@ class Pool:
         self.resting: dict[Hashable, list[Worker]] = {}  # by key, the one used last at the end
         self.busy = 0
         self.empty_since = 0.0  # when the last worker went
-        self.stays, self.waits = stays, waits
+        self.stays, self.waits, self.renew = stays, waits, renew
         if stays:
             self._nursery()
 
@@ -140,6 +142,14 @@ class Pool:
         self.busy += 1
         return worker.pid
 
+    def renewed(self) -> int:
+        """What `renew` gives in the nursery now; used as a key, it keeps jobs from workers that were born before.
+
+        Raises:
+            OSError: the nursery is dead.
+        """
+        return self._nursery().renewed()
+
     def _send(self, worker: Worker, message: bytes, fds: Iterable[int]) -> None:
         assert worker.channel is not None
         attached = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))
@@ -155,7 +165,7 @@ class Pool:
 
     def _nursery(self) -> Nursery:
         if self.nursery is None:
-            self.nursery = Nursery(self.work, self.prepare, keyed=not self.stays)
+            self.nursery = Nursery(self.work, self.prepare, not self.stays, self.renew)
             self.epoll.register(self.nursery.fileno(), select.EPOLLIN)
         return self.nursery
 

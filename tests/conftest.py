@@ -10,6 +10,8 @@ import pytest
 
 from mta.home import USERS
 
+os.umask(0o022)  # many tests have other users read what they made, whoever starts them with whatever umask
+
 
 def lacking() -> str:
     """What is missing here for tests that need root and the qmail users; empty when nothing is."""

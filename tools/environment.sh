@@ -3,7 +3,8 @@
 #   environment NAME EXTRA    sets $bin to the folder with the commands; NAME complains when it cannot
 #
 # PYTHON names the interpreter, PYQMAIL_VENV the environment's folder.  When root runs this, other
-# users will run the commands too, so an interpreter or a checkout that only root can reach is avoided.
+# users will run the commands too, so an interpreter or a checkout that only root can reach is avoided, and
+# what is made here is readable whatever root's umask is.
 
 # Whether every user can reach $1.
 reachable() {
@@ -42,13 +43,14 @@ environment() {
         editable=
     fi
     bin=$venv/bin
+    [ "$(id -u)" = 0 ] && umask 022
     if [ ! -x "$bin/python3" ]; then
         "$python" -c 'import venv, ensurepip' 2>/dev/null ||
             { echo "$1: $python lacks the venv module (Debian: apt-get install python3-venv)" >&2; return 111; }
         mkdir -p "$(dirname "$venv")" && "$python" -m venv "$venv" ||
             { echo "$1: cannot make the environment $venv" >&2; return 111; }
     fi
-    stamp=$(cd "$top" && { echo "$2 $editable $(pwd)"; cat setup.cfg pyproject.toml
+    stamp=$(cd "$top" && { echo "$2 $editable $(pwd)"; cat setup.cfg pyproject.toml setup.py tools/manual.py
             [ -n "$editable" ] || find supervise ucspi mta tools service -name '*.pyc' -o -type f -exec cat {} +; } | cksum)
     [ "$stamp" = "$(cat "$venv/stamp.$2" 2>/dev/null)" ] && return 0
     echo "$1: installing into $venv, which takes a moment" >&2

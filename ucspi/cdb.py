@@ -103,16 +103,17 @@ class Cdb:
                 slot += some
         return None
 
-    def mentions(self, text: bytes) -> bool:
+    def mentions(self, text: bytes, if_small: bool = False) -> bool:
         """False: no record contains *text*, so a search for keys that do is not worth while.
 
-        A small file is looked through at once, a large one for a process that asks about it again, and neither twice.
+        A small file is looked through at once, a large one, unless *if_small*, for a process that asks about it again,
+        and neither twice.
         """
         version, found = MENTIONS.get((self.path, text), (None, None))
         asked_again = version == self.version
         if found is None or not asked_again:
             end, _ = PAIR.unpack_from(self.header)  # the first table follows the records
-            found = self.scan(text, end) if end <= SCANNED or asked_again else None
+            found = self.scan(text, end) if end <= SCANNED or (asked_again and not if_small) else None
             MENTIONS[self.path, text] = self.version, found
         return found is not False
 

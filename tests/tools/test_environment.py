@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PARTS = (
     "quickstart",
     "setup.cfg",
+    "setup.py",
     "pyproject.toml",
     "README.md",
     "LICENSE",
@@ -47,10 +48,13 @@ def checkout(scratch: Path) -> Path:
             shutil.copytree(ROOT / part, copy / part, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy(ROOT / part, copy / part)
+    subprocess.run(["chmod", "-R", "a+rX", copy], check=True)  # whatever umask the original was cloned with
     return copy
 
 
-def quickstart(checkout: Path, *words: str, user: int | None = None, **env: str) -> subprocess.CompletedProcess[str]:
+def quickstart(
+    checkout: Path, *words: str, user: int | None = None, umask: int = -1, **env: str
+) -> subprocess.CompletedProcess[str]:
     names = {"PATH": "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", "HOME": str(checkout.parent), **env}
     return subprocess.run(
         ["./quickstart", *words],
@@ -62,6 +66,7 @@ def quickstart(checkout: Path, *words: str, user: int | None = None, **env: str)
         user=user,
         group=user,
         extra_groups=None if user is None else [],
+        umask=umask,
         check=False,
     )
 
@@ -102,6 +107,7 @@ def test_it_works_in_a_fresh_copy_and_the_second_time_at_once(checkout: Path) ->
     first = quickstart(checkout, "--once", "--port", str(free_port()), user=user)
     assert first.returncode == 0, first
     assert "it works" in first.stdout
+    assert (checkout / ".venv/share/man/man8/qmail-smtpd.8").exists()
     began = time.monotonic()
     second = quickstart(checkout, "--once", "--port", str(free_port()), user=user)
     assert (second.returncode, second.stderr) == (0, "")
@@ -111,14 +117,15 @@ def test_it_works_in_a_fresh_copy_and_the_second_time_at_once(checkout: Path) ->
 
 @pytest.mark.long
 @pytest.mark.root
-def test_root_may_start_it_in_a_folder_that_nobody_else_may_enter(checkout: Path) -> None:
+def test_root_may_start_it_in_a_folder_that_nobody_else_may_enter_with_a_strict_umask(checkout: Path) -> None:
     closed = checkout.parent / "closed"
     closed.mkdir(mode=0o700)
     shutil.move(checkout, closed / "checkout")
     venv = checkout.parent / "environment"
-    done = quickstart(closed / "checkout", "--once", "--port", str(free_port()), PYQMAIL_VENV=str(venv))
+    done = quickstart(closed / "checkout", "--once", "--port", str(free_port()), umask=0o77, PYQMAIL_VENV=str(venv))
     assert done.returncode == 0, done
     assert "it works" in done.stdout
+    assert (venv / "share/man/man8/qmail-smtpd.8").exists()
     assert list(checkout.parent.glob("environment-home/mail/*/Maildir/new/*"))
 
 

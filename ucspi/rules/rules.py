@@ -18,11 +18,10 @@ begin with `#` say nothing.  Addresses, in the order in which they are looked fo
 
 The first rule found decides; without one the connection is allowed.  An address with a
 hyphen, but without `=` and `@`, is a range: `1.2.3-5.` stands for `1.2.3.`, `1.2.4.` and
-`1.2.5.`.  A network is written as its first address in the usual form; readers of the
-file that know no networks pass it over.
+`1.2.5.`.  Readers of the file that know no networks pass them over.
 
-In a cdb, the key is the address; the data is `D\\0` for deny, then `+NAME=value\\0` for
-each variable.
+In a cdb, the key is the address, a network as its first address in the usual form; the
+data is `D\\0` for deny, then `+NAME=value\\0` for each variable.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ from supervise.errors import Permanent
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from ucspi.cdb import Cdb
 
@@ -41,18 +40,22 @@ if TYPE_CHECKING:
 INSTRUCTIONS = ((b":deny", b"D\0"), (b":allow", b""))
 BLANK = b" \t\n"
 DOT = ord(".")
+SIZES = [b"/%d" % bits for bits in range(129)]
 
 
-def compile(parts: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:
+def compile(
+    parts: Iterable[bytes], warn: Callable[[bytes], object] = lambda line: None
+) -> Iterator[tuple[bytes, bytes]]:
     """The records of the rules in a text: pairs of key and data, in the order of the lines.
 
     Args:
         parts: the text, in pieces of any size.
+        warn: is told, in a line, which network is none; that is silently nobody's rule for those who know no networks.
 
     Raises:
         Permanent: a line is no rule.
     """
-    for _, line in lines(parts):
+    for at, line in lines(parts):
         try:
             address, data = parse(line)
             keys = spread(address)
@@ -60,6 +63,8 @@ def compile(parts: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:
             # as the original: a NUL ends what is shown of the line
             raise Permanent(b"unable to parse this line: " + line.partition(b"\0")[0]) from None
         for key in keys:
+            if b"/" in key and is_dead(key):
+                warn(b"line %d: there is no network %s, so this is nobody's rule" % (at, key))
             yield key, data
 
 
@@ -97,18 +102,55 @@ def parse(line: bytes) -> tuple[bytes, bytes]:
 
 
 def spread(address: bytes) -> list[bytes]:
-    """The addresses that *address* stands for, one unless it is a range.
+    """The addresses that *address* stands for, one unless it is a range, as keys.
 
     Raises:
         ValueError: something else than numbers about the hyphen.
     """
     if b"-" not in address or b"=" in address or b"@" in address:
-        return [address]
+        return [network(address) or address]
     before, _, after = address.partition(b"-")
     head, dot, first = before.rpartition(b".")
     last, *tail = after.split(b".", 1)
     rest = b"".join(b"." + part for part in tail)
-    return [b"%b%b%d%b" % (head, dot, middle, rest) for middle in range(number(first), min(number(last), 255) + 1)]
+    each = [b"%b%b%d%b" % (head, dot, middle, rest) for middle in range(number(first), min(number(last), 255) + 1)]
+    return [network(address) or address for address in each]
+
+
+def network(address: bytes) -> bytes | None:
+    """The network of *address*, `10.1.2.3/8`, by its first address in the usual form; None: it is no network."""
+    ip, slash, size = address.partition(b"/")
+    if not (slash and size.isdigit() and len(size) <= 3):
+        return None
+    packed = pack(ip)
+    return shown(packed, int(size)) if packed is not None and int(size) <= 8 * len(packed) else None
+
+
+def is_dead(key: bytes) -> bool:
+    """Whether no connection can ever match *key*."""
+    if not key or b"=" in key or b"@" in key:
+        return False
+    return not (key.endswith((b".", b":")) or pack(key) is not None or network(key) is not None)
+
+
+def pack(ip: bytes) -> bytes | None:
+    """The 4 or 16 bytes of an address; None: it is none."""
+    import socket
+
+    try:
+        return socket.inet_pton(socket.AF_INET6 if b":" in ip else socket.AF_INET, ip.decode("latin-1"))
+    except (OSError, ValueError):
+        return None
+
+
+def shown(packed: bytes, bits: int) -> bytes:
+    """The network that an address of 4 or 16 bytes has with its first *bits*, as a key."""
+    import socket
+
+    away = 8 * len(packed) - bits
+    first = (int.from_bytes(packed, "big") >> away << away).to_bytes(len(packed), "big")
+    family = socket.AF_INET6 if len(packed) == 16 else socket.AF_INET
+    return b"%b/%d" % (socket.inet_ntop(family, first).encode(), bits)
 
 
 def number(digits: bytes) -> int:
@@ -159,7 +201,7 @@ def keys(cdb: Cdb, ip: bytes, host: bytes | None, info: bytes | None) -> Iterato
     yield ip
     if host is not None:
         yield b"=" + host
-    yield from around(ip) if cdb.mentions(b"/") else (start for start, _ in starts(ip))
+    yield from around(ip, cdb) if cdb.mentions(b"/") else (start for start, _ in starts(ip))
     if host is not None:
         for at, byte in enumerate(host):
             if byte == DOT:
@@ -180,22 +222,17 @@ def starts(ip: bytes) -> Iterator[tuple[bytes, int]]:
             yield start, 16 * fixed
 
 
-def around(ip: bytes) -> Iterator[bytes]:
-    """The beginnings of *ip* and the networks that it lies in, from small to large."""
-    import socket
-
-    family = socket.AF_INET6 if b":" in ip else socket.AF_INET
-    try:
-        address = socket.inet_pton(family, ip.decode("latin-1"))
-    except OSError:  # no address: only its beginnings
+def around(ip: bytes, cdb: Cdb) -> Iterator[bytes]:
+    """The beginnings of *ip* and the networks that it lies in, from small to large, of the sizes that *cdb* has."""
+    packed = pack(ip)
+    if packed is None:  # no address: only its beginnings
         yield from (start for start, _ in starts(ip))
         return
-    width = bits = 8 * len(address)
-    value = int.from_bytes(address, "big")
+    bits = 8 * len(packed)
     for start, fixed in [*starts(ip), (None, 0)]:
         while bits >= fixed:
-            network = value >> (width - bits) << (width - bits)
-            yield b"%b/%d" % (socket.inet_ntop(family, network.to_bytes(len(address), "big")).encode(), bits)
+            if cdb.mentions(SIZES[bits], if_small=True):
+                yield shown(packed, bits)
             bits -= 1
         if start is not None:
             yield start

@@ -23,7 +23,8 @@ A rule is one line: an address, a colon, `allow` or `deny`, and variables to set
 
 They are listed in the order in which they are looked for; the first one found counts.
 An address ends at the first colon before `allow` or `deny`. A hyphen between numbers
-makes a range. A network is written by its first address; 10.1.2.3/8 would match nobody.
+makes a range. 10.1.2.3/8 is the network 10.0.0.0/8; one that cannot be, like 10.0.0.0/33,
+is named in a warning, and nobody's rule.
 The byte after `NAME=` quotes the value. Lines that are empty or begin
 with `#` are ignored. Of two rules for one address the first counts.
 
@@ -37,7 +38,7 @@ See also: tcprulescheck, tcpserver
 
 from __future__ import annotations
 
-from supervise.command import Argv, command
+from supervise.command import Argv, command, say
 from supervise.errors import Temporary, Usage
 from supervise.fd import chunks
 from ucspi import cdb
@@ -63,7 +64,7 @@ def main(argv: Argv) -> int:
 def records() -> Iterator[tuple[bytes, bytes]]:
     """The records of the rules on descriptor 0."""
     try:
-        yield from compile(chunks(0))
+        yield from compile(chunks(0), lambda line: say(b"tcprules: warning: " + line))
     except OSError as error:
         raise Temporary(b"unable to read input", error) from None
 

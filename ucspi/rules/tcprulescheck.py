@@ -7,7 +7,8 @@ address, the variables that it sets, and whether the connection is allowed or de
 
 Options:
     --explain   print before that which addresses are looked for, in their order, down to the one that is there; and
-                the line of the file rules, from which rules.cdb was made, that it comes from
+                the line of the file rules, from which rules.cdb was made, that it comes from; and which lines of rules
+                are wrong, or nobody's rule, like `10.1:deny`, which lacks a dot at its end
 
 Environment:
     TCPREMOTEIP    the client's address, 0.0.0.0 if it is not set
@@ -32,7 +33,11 @@ from supervise.errors import Temporary, Usage
 from supervise.fd import write_all
 from supervise.files import slurp
 from ucspi.cdb import Cdb
-from ucspi.rules.rules import keys, lines, parse, spread, unpack
+from ucspi.rules.rules import is_dead, keys, lines, parse, spread, unpack
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 @command(b"tcprulescheck", b"rules.cdb")
@@ -44,7 +49,8 @@ def main(argv: Argv) -> int:
     tried, data = look_up(words[0])
     report = b"default:\nallow connection\n" if data is None else rule(tried[-1], data)
     if explaining:
-        report = explanation(tried) + (origin(tried[-1], words[1]) if data is not None and words[1:] else b"") + report
+        key = None if data is None else tried[-1]
+        report = explanation(tried) + (told_by(words[1], key) if words[1:] else b"") + report
     write_all(1, report)
     return 0
 
@@ -103,14 +109,30 @@ def explanation(tried: list[bytes]) -> bytes:
     return b"".join(b"looked for %s\n" % (key or b"(nothing)") for key in tried)
 
 
-def origin(key: bytes, name: bytes) -> bytes:
-    """Where the rule *key* stands in the file *name*, in a line.
+def told_by(name: bytes, key: bytes | None) -> bytes:
+    """What the file *name* tells: which of its lines are for nobody, and where the rule *key* stands, if there is one.
 
     Raises:
         Temporary: the file cannot be read.
     """
-    found = line_of(key, read(name))
-    return b"from line %d of %s: %s\n" % (found[0], name, found[1]) if found else b"not from %s\n" % name
+    source = read(name)
+    report = b"".join(b"line %d of %s is %s: %s\n" % (at, name, why, line) for at, line, why in useless(source))
+    if key is None:
+        return report
+    found = line_of(key, source)
+    return report + (b"from line %d of %s: %s\n" % (found[0], name, found[1]) if found else b"not from %s\n" % name)
+
+
+def useless(source: bytes) -> Iterator[tuple[int, bytes, bytes]]:
+    """The lines in *source* that no connection follows: number, text, and what they are."""
+    for at, line in lines([source]):
+        try:
+            keys = spread(parse(line)[0])
+        except ValueError:
+            yield at, line, b"no rule"
+            continue
+        if all(map(is_dead, keys)):
+            yield at, line, b"nobody's rule"
 
 
 def line_of(key: bytes, source: bytes) -> tuple[int, bytes] | None:

@@ -101,6 +101,7 @@ class Server:
         put(settings.shown(variables(local, remote, info, settings.as_ipv6)))
         put(changes)
         if settings.tls and not have_tls(settings):
+            self.count(metrics.TLS)
             return TEMPORARY
         ignore_broken_pipes(False)
         return self.run(path)

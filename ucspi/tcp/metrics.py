@@ -8,6 +8,7 @@
         MAXCONNIP MAXCONNC MAXRATEIP MAXRATEC  a limit that a rule sets
         address                               the limit of -C
         proxy                                 no PROXY header
+        tls                                   with --tls, TLS did not begin
         trouble                               something failed: names, rules or a process could not be had
 
 A worker tells why it has refused a connection by a byte in a pipe, which it gets with the connection and closes before
@@ -24,8 +25,8 @@ from supervise.errors import reason
 from supervise.files import publish
 from ucspi.tcp.crowd import LIMITS
 
-RULES, ADDRESS, PROXY, TROUBLE = b"rules", b"address", b"proxy", b"trouble"
-REASONS = (RULES, *LIMITS, ADDRESS, PROXY, TROUBLE)
+RULES, ADDRESS, PROXY, TLS, TROUBLE = b"rules", b"address", b"proxy", b"tls", b"trouble"
+REASONS = (RULES, *LIMITS, ADDRESS, PROXY, TLS, TROUBLE)
 TELLER = 9  # descriptor on which a worker tells
 INTERVAL = 1.0  # seconds from one writing to the next, at least
 MOST = 65536  # bytes read at a time

@@ -69,11 +69,11 @@ TLS:
                   (default: never)
 
     CERTFILE names the certificate, KEYFILE its key unless that is in CERTFILE too, CERTDIR a folder of further ones
-    for names that clients ask for: mail.example.org.pem, or *.example.org.pem. They are read again when they
-    change. CIPHERS and DHFILE are as in ucspi-ssl. CERTFILE and KEYFILE are read with the rights that tcpserver is
-    started with, by processes that then become uid and gid and do nothing but speak TLS; no other process has them.
-    What is in CERTDIR, and what changes later, they can read only if uid may; after a change that it may not read,
-    restart tcpserver.
+    for names that clients ask for: mail.example.org.pem, or *.example.org.pem. They are read with the rights that
+    tcpserver is started with, by a process that does nothing else, and given to processes that become uid and gid and
+    do nothing but speak TLS; no other process has them. What changes is used within a second; what is wrong then is
+    named in a line, and what was there before goes on to be used. CIPHERS and DHFILE are as in ucspi-ssl. What is
+    in CADIR is read as uid.
 
 Gathering facts:
     -h            look up TCPREMOTEHOST (default)

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import os
 import ssl
+import time
 
 from supervise.errors import Temporary
 
@@ -23,10 +24,16 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    Writings = tuple[tuple[int, int, int] | None, ...]  # what tells one writing of each file from the next
+    Writings = tuple[
+        int | tuple[int, int, int] | None, ...
+    ]  # the day, and what tells one writing of a file from the next
 
-STRANGE_NAME = b"the name that the client asks for is not ASCII"  # why `choose` is not even called
+FOR_THE_LIBRARY = {  # what it says without saying what is wrong
+    "callback failed": b"the name that the client asks for is not ASCII",  # `choose` is not even called
+    "pem lib": b"it lacks the certificate or the key, in PEM",
+}
 ENDING = b".pem"
+DAY = 86400.0  # seconds
 
 
 class Certificates:
@@ -39,7 +46,7 @@ class Certificates:
         warn: is told, in a line, which change of a file is not followed, and why.
 
     Raises:
-        Temporary: a file cannot be read, or is wrong.
+        Temporary: the files of CERTFILE cannot be read, or are wrong.
     """
 
     def __init__(
@@ -48,72 +55,76 @@ class Certificates:
         self.variables, self.warn = dict(variables), warn
         self.verify = ssl.CERT_REQUIRED if require else ssl.CERT_OPTIONAL if ask else ssl.CERT_NONE
         self.folder = self.variables.get(b"CERTDIR")
-        self.known: dict[bytes, tuple[Writings, ssl.SSLContext]] = {}  # by the file of the certificate
         file = self.variables.get(b"CERTFILE")
         if not file:
             raise Temporary(b"CERTFILE is not set")
         self.default = file
-        self.context_of(file, self.writings(file))
+        self.number = 0  # of changes
+        writings = self.writings(file)
+        self.context = self.make(file)  # for a client that asks for no name; finds the one for any other
+        self.seen: dict[bytes, Writings] = {file: writings}  # how we have seen each file of a certificate
+        self.named: dict[bytes, ssl.SSLContext] = {}  # by the file in the folder
+        self.renew()
 
-    def context(self) -> ssl.SSLContext:
-        """The context for a client that asks for no name, which finds the one for any other."""
-        return self.fresh(self.default)
+    def renew(self) -> int:
+        """Read again what has changed, as far as it is right; a number that grows with each change."""
+        there = [self.default, *self.in_folder()]
+        for file in there:
+            writings = self.writings(file)
+            if self.seen.get(file) != writings:
+                self.seen[file] = writings
+                self.read(file)
+                self.number += 1
+        for file in self.seen.keys() - set(there):
+            del self.seen[file]
+            self.named.pop(file, None)
+            self.number += 1
+        return self.number
+
+    def read(self, file: bytes) -> None:
+        """Have the certificate in *file* used from now on, if it is right."""
+        try:
+            context = self.make(file)
+        except Temporary as trouble:
+            followed = file == self.default or file in self.named
+            self.warn(trouble.line + (b", so what was there before is used" if followed else b""))
+            return
+        if file == self.default:
+            self.context = context
+        else:
+            self.named[file] = context
+
+    def in_folder(self) -> list[bytes]:
+        """The files of certificates in the folder; if it cannot be read, those that were there."""
+        if not self.folder:
+            return []
+        try:
+            return [self.folder + b"/" + name for name in os.listdir(self.folder) if name.endswith(ENDING)]
+        except OSError:
+            return [*self.named]
 
     def choose(self, connection: ssl.SSLObject, name: str | None, first: ssl.SSLContext) -> None:
         """Have *connection* go on with the certificate for *name*, which it can tell as `asked` from now on."""
         connection.asked = name  # type: ignore[attr-defined]
         for file in self.files_for(name):
-            try:
-                connection.context = self.fresh(file)
-            except Temporary as trouble:
-                self.warn(trouble.line)
-                continue
-            return
+            if file in self.named:
+                connection.context = self.named[file]
+                return
 
     def files_for(self, name: str | None) -> list[bytes]:
-        """The files in the folder that may have the certificate for *name*, if they are there."""
+        """The files in the folder that would have the certificate for *name*."""
         if not self.folder or not name:
             return []
         host = name.lower().encode("idna" if not name.isascii() else "ascii", "replace")
-        if b"/" in host or host.startswith(b".") or b"\0" in host:
-            return []
         parent = host.partition(b".")[2]
-        names = [host, *([b"*." + parent] if parent else [])]
-        return [file for name in names if os.path.exists(file := self.folder + b"/" + name + ENDING)]
-
-    def fresh(self, file: bytes) -> ssl.SSLContext:
-        """The context for the certificate in *file*, as it is now; as it was, if what it is now is wrong.
-
-        Raises:
-            Temporary: it is wrong, and never was right.
-        """
-        writings = self.writings(file)
-        try:
-            return self.context_of(file, writings)
-        except Temporary as trouble:
-            if file not in self.known:
-                raise
-            self.warn(trouble.line + b", so what was there before is used")
-            context = self.known[file][1]
-            self.known[file] = writings, context  # it is said once
-            return context
-
-    def context_of(self, file: bytes, writings: Writings) -> ssl.SSLContext:
-        """The context for the certificate in *file*, made anew unless it is known for these *writings* of its files.
-
-        Raises:
-            Temporary: a file cannot be read, or is wrong.
-        """
-        known = self.known.get(file)
-        if known and known[0] == writings:
-            return known[1]
-        context = self.make(file)
-        self.known[file] = writings, context
-        return context
+        return [self.folder + b"/" + each + ENDING for each in (host, b"*." + parent)]
 
     def writings(self, file: bytes) -> Writings:
-        """What tells that one of the files has changed."""
-        return tuple(writing_of(name) for name in (file, self.key_of(file), self.variables.get(b"CAFILE")) if name)
+        """What tells that one of the files has changed, or that the context has to be made anew: once a day, since
+        it has the secret with which clients take up what they once agreed on.
+        """
+        names = (file, self.key_of(file), self.variables.get(b"CAFILE"), self.variables.get(b"DHFILE"))
+        return int(time.time() // DAY), *(writing_of(name) for name in names if name)
 
     def key_of(self, file: bytes) -> bytes:
         """The file of the key for the certificate in *file*."""
@@ -173,8 +184,8 @@ def said_by(error: ssl.SSLError) -> bytes:
     """What the library said, in the words of the house."""
     text = str(error.args[-1]).rpartition("] ")[2].partition(" (_ssl.c")[0]  # [SSL] text (_ssl.c:line)
     said = (getattr(error, "reason", None) or text.rstrip(".")).lower().replace("_", " ")
-    if said == "callback failed":
-        return STRANGE_NAME
+    if said in FOR_THE_LIBRARY:
+        return FOR_THE_LIBRARY[said]
     why = getattr(error, "verify_message", "").rstrip(".").replace("\n", " ")
     return (f"{said}: {why}" if why else said).encode("ascii", "replace")
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import socket
 import sys
+import time
 
 from supervise.command import say
 from supervise.errors import TEMPORARY, Temporary, reason
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 OUTSIDE, INSIDE, COMMANDS = 0, 1, 3  # a speaker's descriptors
 CONTROL, DATA = 3, 4  # a program's
 START, START_AND_TELL = b"y", b"Y"
+INTERVAL = 1.0  # seconds until a changed certificate is noticed
 
 
 def certificates(settings: TlsSettings, name: bytes) -> Callable[[], Certificates]:
@@ -46,6 +48,8 @@ def certificates(settings: TlsSettings, name: bytes) -> Callable[[], Certificate
 class Speaker:
     """What a speaker does: wait for the word, shake hands with the client, and pass on what is said.
 
+    The certificates are read in the nursery, which may go on to read them: a speaker has those of its birth.
+
     Args:
         make: makes our certificates, with all rights that we start with.
         become: gives those rights up.
@@ -58,15 +62,30 @@ class Speaker:
     ) -> None:
         self.make, self.become, self.settings, self.drop = make, become, settings, drop
         self.certificates: Certificates | None = None
+        self.has_rights = True
+        self.trouble = Temporary(b"")  # why there are no certificates
+
+    def renew(self) -> int:
+        """In the nursery: read what is new of the certificates; a number that grows with each change."""
+        if self.certificates:
+            return self.certificates.renew()
+        if not self.settings.with_all_rights:
+            self.give_up_rights()
+        try:
+            self.certificates = self.make()
+        except Temporary as trouble:
+            self.trouble = trouble
+        return 0
 
     def prepare(self, key: Hashable) -> None:
-        """In a new speaker: read the keys, and give up the right to; the other way round if that is asked for."""
-        if not self.settings.with_all_rights:
-            self.become()
+        """In a new speaker: give up the right to read the keys."""
+        self.give_up_rights()
         sys.unraisablehook = lambda unraisable: None  # the library's traceback, when a client asks for a strange name
-        self.certificates = self.make()
-        if self.settings.with_all_rights:
+
+    def give_up_rights(self) -> None:
+        if self.has_rights:
             self.become()
+            self.has_rights = False
 
     def __call__(self, payload: bytes) -> int:
         from ucspi.tls.relay import Ended
@@ -90,14 +109,15 @@ class Speaker:
         from ucspi.tls.relay import Relay
         from ucspi.tls.told import variables
 
-        assert self.certificates
+        if not self.certificates:
+            raise self.trouble
         with socket.socket(fileno=os.dup(COMMANDS)) as control:
             os.close(COMMANDS)
             command = control.recv(1)
             if command not in (START, START_AND_TELL):
                 return 0
             with socket.socket(fileno=os.dup(OUTSIDE)) as outside, socket.socket(fileno=os.dup(INSIDE)) as inside:
-                relay = Relay(self.certificates.context(), outside, inside)
+                relay = Relay(self.certificates.context, outside, inside)
                 relay.shake_hands(self.settings.patience)
                 if command == START_AND_TELL:
                     control.sendall(variables(relay.tls))
@@ -119,7 +139,9 @@ class Speakers:
 
     def __init__(self, speaker: Speaker, limit: int) -> None:
         check(speaker)
-        self.pool = Pool(speaker, speaker.prepare, limit=limit, stays=True)
+        self.pool = Pool(speaker, speaker.prepare, limit=limit, stays=True, renew=speaker.renew)
+        self.number = 0  # what the nursery said last of the certificates
+        self.look_at = 0.0  # when we ask it again
 
     def begin(self, connection: socket.socket) -> tuple[socket.socket, socket.socket]:
         """Have a speaker wait for the word about *connection*; the program's control and data sockets.
@@ -133,12 +155,24 @@ class Speakers:
             with inside:
                 try:
                     fds = {OUTSIDE: connection.fileno(), INSIDE: inside.fileno(), COMMANDS: commands.fileno()}
-                    self.pool.begin(b"", fds, None)
+                    self.pool.begin(b"", fds, None, self.newest())
                 except OSError:
                     control.close()
                     data.close()
                     raise
         return control, data
+
+    def newest(self) -> int:
+        """The number of the certificates that new speakers get; older speakers are not used again.
+
+        Raises:
+            OSError: the nursery is dead.
+        """
+        now = time.monotonic()
+        if now >= self.look_at:
+            self.number = self.pool.renewed()
+            self.look_at = now + INTERVAL
+        return self.number
 
 
 def check(speaker: Speaker) -> None:
@@ -150,12 +184,9 @@ def check(speaker: Speaker) -> None:
     reading, writing = os.pipe2(os.O_CLOEXEC)
 
     def look() -> int:
-        try:
-            speaker.prepare(None)
-        except Temporary as trouble:
-            os.write(9, trouble.line)
-            return TEMPORARY
-        return 0
+        speaker.renew()
+        os.write(9, speaker.trouble.line)
+        return 0 if speaker.certificates else TEMPORARY
 
     try:
         pid = spawn(look, {9: writing})

@@ -25,7 +25,7 @@ numbers = st.sampled_from(
     [b"", b"0", b"1", b"7", b"07", b"200", b"255", b"300", b"18446744073709551618", b"x", b"+1", b" 1"]
 )
 parts = st.sampled_from(
-    [b"1", b"1.2", b"127.", b"1.2.3.", b"-", b".", b"..", b"=", b"@", b":", b"a", b"fe80::", b"/8", b" "]
+    [b"1", b"1.2", b"127.", b"1.2.3.", b"-", b".", b"..", b"=", b"@", b":", b"a", b"fe80::", b"/x", b" "]
 )
 addresses = st.builds(
     lambda front, low, hyphen, high, back: front + low + hyphen + high + back,
@@ -75,6 +75,7 @@ def test_files_and_refusals_are_those_of_the_original(some: list[bytes], end: by
 @pytest.mark.skipif(not ORIGINAL.exists(), reason="ucspi-tcp is not installed")
 def test_many_rules_make_the_file_of_the_original() -> None:
     text = b"".join(b'10.%d.%d-%d.:allow,N="%d"\n' % (n % 7, n, n + n % 5, n) for n in range(250)) + b":deny\n"
+    text += b"10.0.0.0/8:deny\n2001:db8::/32:deny\n"
     subprocess.run([ORIGINAL, "o.cdb", "o.tmp"], input=text, timeout=10, check=True)
     compiled(text)
     assert Path("r.cdb").read_bytes() == Path("o.cdb").read_bytes()
@@ -103,18 +104,21 @@ def test_the_order_of_look_up() -> None:
 
 
 def test_networks_lie_among_the_beginnings_by_their_size() -> None:
-    found = list(keys(compiled(b"10.0.0.0/8:deny\n"), b"10.1.2.3", b"h", None))
+    rules = compiled(b"".join(b"::/%d:deny\n" % size for size in range(129)))
+    found = list(keys(rules, b"10.1.2.3", b"h", None))
     at = found.index
     assert (
         at(b"=h") < at(b"10.1.2.3/32") < at(b"10.1.2.0/24") < at(b"10.1.2.") < at(b"10.1.2.0/23") < at(b"10.1.0.0/16")
     )
     assert at(b"10.1.0.0/16") < at(b"10.1.") < at(b"10.0.0.0/15") < at(b"10.0.0.0/8") < at(b"10.") < at(b"0.0.0.0/0")
     assert at(b"0.0.0.0/0") < at(b"=") < at(b"")
-    found = list(keys(compiled(b"2001:db8::/32:deny\n"), b"2001:db8::2:3", None, None))
+    found = list(keys(rules, b"2001:db8::2:3", None, None))
     at = found.index
     assert at(b"2001:db8::2:3/128") < at(b"2001:db8::2:0/112") < at(b"2001:db8::2:") < at(b"2001:db8::2:0/111")
     assert at(b"2001:db8::/96") < at(b"2001:db8::") < at(b"2001:db8::/95") < at(b"2001:db8::/32") < at(b"2001:db8:")
     assert at(b"2001::/16") < at(b"2001:") < at(b"::/0") < at(b"")
+    found = list(keys(compiled(b"10.0.0.0/8:deny\n10.1.2.3/9:deny\n"), b"10.1.2.3", None, None))
+    assert [key for key in found if b"/" in key] == [b"10.0.0.0/9", b"10.0.0.0/8"], "other sizes are not there"
 
 
 @pytest.mark.parametrize(
@@ -141,6 +145,37 @@ def test_the_smallest_network_or_longest_beginning_decides(
         b'172.16.0.0/12:allow,N="172"\n2001:db8::/32:deny\n:allow,D=""\n'
     )
     assert decide(compiled(text), ip, None, None) == (allowed, variables)
+
+
+@pytest.mark.parametrize(
+    ("rule", "key"),
+    [
+        (b"10.1.2.3/8:deny", b"10.0.0.0/8"),
+        (b"10.1.2.3/32:deny", b"10.1.2.3/32"),
+        (b"10.1.2.3/0:deny", b"0.0.0.0/0"),
+        (b"10.1.2.3/08:deny", b"10.0.0.0/8"),
+        (b"2001:DB8::1/32:deny", b"2001:db8::/32"),
+        (b"2001:db8:0:0:0:0:0:1/64:deny", b"2001:db8::/64"),
+    ],
+)
+def test_a_network_may_be_written_in_any_form(rule: bytes, key: bytes) -> None:
+    assert list(compile([rule])) == [(key, b"D\0")]
+
+
+@pytest.mark.parametrize("name", ["10.0.0.0/33", "::/129", "10.0.0/8", "10.0.0.0/", "mail/4", "10.0.0.0/8/8", "/"])
+def test_a_network_that_cannot_be_is_named_and_the_others_hold(name: str) -> None:
+    done = run("tcprules", "r.cdb", "r.tmp", input=f"\n{name}:deny\n11.0.0.0/8:deny\n".encode())
+    warning = f"tcprules: warning: line 2: there is no network {name}, so this is nobody's rule\n"
+    assert done == (0, b"", warning.encode())
+    found = Cdb.open(b"r.cdb")
+    assert found
+    assert not decide(found, b"11.1.1.1", None, None)[0]
+    found.close()
+
+
+def test_names_and_users_may_have_slashes() -> None:
+    done = run("tcprules", "r.cdb", "r.tmp", input=b"=a/b:deny\nu/v@1.2.3.4:deny\n")
+    assert done == (0, b"", b"")
 
 
 def test_without_a_rule_a_connection_is_allowed() -> None:
@@ -239,10 +274,30 @@ def test_tcprulescheck_explains_that_nothing_was_found() -> None:
     assert done.out.endswith(b"looked for 10.\nlooked for (nothing)\ndefault:\nallow connection\n")
 
 
+def test_tcprulescheck_names_the_lines_that_nobody_follows() -> None:
+    text = b"10.1:deny\n10.1.:deny\nno rule\n1.2.3.5-4:deny\n=:allow\n"
+    text += b"@:deny\n::1:deny\n2001:deny\n10.0.0.0/40:deny\n:deny\n"
+    Path("rules").write_bytes(text)
+    compiled(b":deny\n")
+    done = run("tcprulescheck", "--explain", "r.cdb", "rules", env={**CLIENT, "TCPREMOTEHOST": None})
+    said = [line for line in done.out.splitlines() if line.startswith((b"line", b"from"))]
+    assert said == [
+        b"line 1 of rules is nobody's rule: 10.1:deny",
+        b"line 3 of rules is no rule: no rule",
+        b"line 4 of rules is nobody's rule: 1.2.3.5-4:deny",
+        b"line 8 of rules is nobody's rule: 2001:deny",
+        b"line 9 of rules is nobody's rule: 10.0.0.0/40:deny",
+        b"from line 10 of rules: :deny",
+    ]
+
+
 def test_tcprulescheck_says_when_the_source_is_another() -> None:
     compiled(b"10.:deny\n")
     Path("rules").write_bytes(b"no rule\n11.:deny\n")
-    assert b"not from rules\nrule 10.:\n" in run("tcprulescheck", "--explain", "r.cdb", "rules", env=CLIENT).out
+    assert (
+        b"line 1 of rules is no rule: no rule\nnot from rules\nrule 10.:\n"
+        in run("tcprulescheck", "--explain", "r.cdb", "rules", env=CLIENT).out
+    )
     none = run("tcprulescheck", "--explain", "r.cdb", "none", env=CLIENT)
     assert none == (111, b"", b"tcprulescheck: fatal: unable to read none: file does not exist\n")
 

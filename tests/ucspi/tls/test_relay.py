@@ -6,8 +6,10 @@ import os
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from authority import Authority
@@ -27,7 +29,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 @pytest.fixture(scope="module")
 def context(authority: Authority) -> ssl.SSLContext:
     file = authority.certify("mail.example.org")
-    return Certificates({b"CERTFILE": bytes(file)}, False, False, print).context()
+    return Certificates({b"CERTFILE": bytes(file)}, False, False, print).context
 
 
 class Between:
@@ -184,7 +186,7 @@ def test_old_versions_are_not_spoken(between: Between, authority: Authority) -> 
 
 def certificate_for(certificates: Certificates, authority: Authority, name: str) -> str:
     """The name in the certificate that a client gets which asks for *name*."""
-    between = Between(certificates.context())
+    between = Between(certificates.context)
     context = ssl.create_default_context(cafile=str(authority.file))
     context.check_hostname = False
     with context.wrap_socket(between.client, server_hostname=name or None) as client:
@@ -216,14 +218,16 @@ NAMES = {
 }
 
 
-@pytest.mark.parametrize("name", [None, "", ".", "..", "../secret", "/etc/secret", "a/b", "\0", "x" * 5000])
-def test_no_name_leads_out_of_the_folder(name: str | None, authority: Authority, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["", ".", "..", "../secret", "/etc/secret", "a/b", "\0", "x" * 5000])
+def test_no_name_leads_out_of_the_folder(name: str, authority: Authority, tmp_path: Path) -> None:
     folder = tmp_path / "certs"
     folder.mkdir()
-    (tmp_path / "secret.pem").touch()
+    authority.certify("secret.example.org", tmp_path / "secret.pem")
     default = authority.certify("default.example.org")
     certificates = Certificates({b"CERTFILE": bytes(default), b"CERTDIR": bytes(folder)}, False, False, print)
-    assert certificates.files_for(name) == []
+    asking = SimpleNamespace(context=certificates.context)
+    certificates.choose(asking, name, certificates.context)  # type: ignore[arg-type]
+    assert asking.context is certificates.context
 
 
 def test_a_new_certificate_is_used_from_then_on(authority: Authority, tmp_path: Path) -> None:
@@ -231,14 +235,60 @@ def test_a_new_certificate_is_used_from_then_on(authority: Authority, tmp_path: 
     said: list[bytes] = []
     certificates = Certificates({b"CERTFILE": bytes(file)}, False, False, said.append)
     assert certificate_for(certificates, authority, "") == "old.example.org"
-    authority.certify("new.example.org", file)
-    assert certificate_for(certificates, authority, "") == "new.example.org"
-    file.write_text("nonsense")
-    assert certificate_for(certificates, authority, "") == "new.example.org"
-    assert certificate_for(certificates, authority, "") == "new.example.org"
-    file.unlink()
-    assert certificate_for(certificates, authority, "") == "new.example.org"
+    numbers = [certificates.renew()]
+    for change in (
+        lambda: authority.certify("new.example.org", file),
+        lambda: None,
+        lambda: file.write_text("nonsense"),
+        lambda: None,
+        file.unlink,
+    ):
+        change()
+        numbers.append(certificates.renew())
+        assert certificate_for(certificates, authority, "") == "new.example.org"
+    assert numbers == [0, 1, 1, 2, 2, 3]
     assert [b", so what was there before is used" in line for line in said] == [True, True]
+
+
+def test_the_folder_is_followed_and_what_is_wrong_in_it_hurts_nobody_else(authority: Authority, tmp_path: Path) -> None:
+    default = authority.certify("default.example.org")
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    said: list[bytes] = []
+    variables = {b"CERTFILE": bytes(default), b"CERTDIR": bytes(folder)}
+    certificates = Certificates(variables, False, False, said.append)
+
+    def names() -> list[str]:
+        certificates.renew()
+        return [certificate_for(certificates, authority, f"{name}.example.org") for name in ("one", "two")]
+
+    assert names() == ["default.example.org"] * 2
+    authority.certify("one.example.org", folder / "one.example.org.pem")
+    (folder / "two.example.org.pem").write_text("nonsense")
+    (folder / "README").write_text("no certificate, and not meant to be one")
+    assert names() == ["one.example.org", "default.example.org"]
+    assert said == [
+        b"unable to use certificate in %s/two.example.org.pem: it lacks the certificate or the key, in PEM"
+        % bytes(folder)
+    ]
+    authority.certify("two.example.org", folder / "two.example.org.pem")
+    assert names() == ["one.example.org", "two.example.org"]
+    (folder / "one.example.org.pem").unlink()
+    assert names() == ["default.example.org", "two.example.org"]
+    folder.rename(tmp_path / "elsewhere")
+    assert names() == ["default.example.org", "two.example.org"]
+
+
+def test_the_secret_behind_what_clients_take_up_again_lives_for_a_day(
+    authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    certificates = Certificates({b"CERTFILE": bytes(authority.certify("mail.example.org"))}, False, False, print)
+    now, context = time.time(), certificates.context
+    certificates.renew()
+    assert certificates.context is context
+    monkeypatch.setattr(time, "time", lambda: now + 86400)
+    certificates.renew()
+    assert certificates.context is not context
 
 
 @pytest.mark.parametrize(

@@ -300,7 +300,7 @@ def test_it_is_said_when_the_server_wants_a_certificate_that_we_have_not(
         ("-a", None, "unable to use certificates in {}: file does not exist"),
         ("-a", "nonsense", "unable to use certificates in {}: no certificate or crl found"),
         ("-c", None, "unable to use certificate in {}: file does not exist"),
-        ("-c", "nonsense", "unable to use certificate in {}: pem lib"),
+        ("-c", "nonsense", "unable to use certificate in {}: it lacks the certificate or the key, in PEM"),
     ],
 )
 def test_a_file_that_cannot_be_used_is_a_temporary_trouble(

@@ -177,7 +177,7 @@ def test_certificates_that_are_none_are_refused(variables: dict[str, str | None]
 
 @pytest.mark.root
 def test_the_key_is_for_those_alone_who_speak_tls(authority: Authority, tmp_path: Path) -> None:
-    """Root reads it; nobody who can be spoken to over the network is root, or has it in memory."""
+    """Root reads it, now and when it changes; who can be spoken to over the network is not root."""
     tmp_path.chmod(0o700)
     certificate = authority.certify("mail.example.org", tmp_path / "mail.pem")
     user = pwd.getpwnam("qmaild")
@@ -190,15 +190,51 @@ def test_the_key_is_for_those_alone_who_speak_tls(authority: Authority, tmp_path
         assert one.recv(100) == b"hello\n"
         family = descendants(running.pid)
         (nursery,) = [pid for pid in family if owner(pid) == 0]
-        speakers = set(descendants(nursery)) - {nursery}
         holders = {pid for pid in family if holds(pid, key_in(certificate))}
         assert holders
-        assert holders <= speakers
+        assert holders <= set(descendants(nursery))
         assert {owner(pid) for pid in family if pid != nursery} == {user.pw_uid}
+        old = serial(running, authority)
         authority.certify("mail.example.org", certificate)  # which no speaker that is there may read
-        with speak(running, authority) as another:
-            another.sendall(b"hello\n")
-            assert another.recv(100) == b"hello\n"
+        until(lambda: serial(running, authority) != old)
+        certificate.write_text("nonsense")
+        wrong = f"tcpserver: warning: unable to use certificate in {certificate}: "
+        kept = ", so what was there before is used\n"
+        missing = "it lacks the certificate or the key, in PEM"
+        until(lambda: serial(running, authority) != old and wrong + missing + kept in running.log())
+        certificate.unlink()
+        until(lambda: serial(running, authority) != old and wrong + "file does not exist" + kept in running.log())
+        assert "fatal" not in running.log()
+
+
+@pytest.mark.root
+def test_certificates_for_names_are_roots_too(authority: Authority, certificate: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir(mode=0o700)
+    tmp_path.chmod(0o700)
+    (folder / "mail.example.org.pem").write_bytes(certificate.read_bytes())
+    user = pwd.getpwnam("qmaild")
+    options = ["-vRHl0", "--tls", "-u", str(user.pw_uid), "-g", str(user.pw_gid)]
+    other = authority.certify("other.example.org", tmp_path / "other.pem")
+    with Server("cat", options=options, env={"CERTFILE": str(other), "CERTDIR": str(folder)}) as running:
+        assert serial(running, authority)
+
+
+def test_connections_without_tls_are_counted(
+    server: Callable[..., Server], authority: Authority, tmp_path: Path
+) -> None:
+    file = tmp_path / "metrics"
+    with server("--tls", "--metrics", str(file)) as running, running.connect() as client:
+        client.sendall(b"EHLO there\r\n" * 9)
+        until(lambda: 'refused_total{reason="tls"} 1\n' in file.read_text())
+
+
+def serial(server: Server, authority: Authority) -> str:
+    """The number of the certificate that a client gets."""
+    with speak(server, authority) as client:
+        found = client.getpeercert()
+        assert found
+        return str(found["serialNumber"])
 
 
 def owner(pid: int) -> int:
