@@ -72,8 +72,13 @@ class Control:
         content = self.read(name)
         if content is None:
             return None
-        found = (line.rstrip(BLANKS) for line in content.split(b"\n"))
-        return [line for line in found if line and not line.startswith(b"#")]
+        return significant(content)
+
+
+def significant(content: bytes) -> list[bytes]:
+    """The lines of a list with this *content*, without blanks at their ends and without comments."""
+    found = (line.rstrip(BLANKS) for line in content.split(b"\n"))
+    return [line for line in found if line and not line.startswith(b"#")]
 
 
 def listed() -> Control:

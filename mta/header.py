@@ -31,6 +31,11 @@ def name_of(field: bytes) -> bytes | None:
     return name.lower()
 
 
+def value_of(field: bytes) -> bytes:
+    """The field's value, with its line ends, from the first byte that is no white space."""
+    return field.partition(b":")[2].lstrip(BLANKS)
+
+
 def find(fields: Iterable[bytes], name: bytes) -> bytes | None:
     """The first of *fields* that is called *name* (in small letters), or None."""
     return next((field for field in fields if name_of(field) == name), None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import mmap
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -16,7 +17,7 @@ CALLS = (
     "unlink", "mkdir", "ftruncate", "utime", "chmod", "fchmod", "readlink", "getcwd", "set_blocking",
 )  # fmt: skip
 TROUBLE = (errno.ENOMEM, errno.EMFILE, errno.ENOSPC, errno.EIO)
-LIMIT = 20  # seconds that a command has
+TOLD = 64  # bytes for the name of a call
 
 
 class Outcome(NamedTuple):
@@ -65,7 +66,7 @@ def run(
     with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         given.write(stdin)
         given.seek(0)
-        reading, writing = os.pipe()
+        told = mmap.mmap(-1, TOLD)
         pid = os.fork()
         if pid == 0:
             code = 250
@@ -75,25 +76,22 @@ def run(
                 os.environ.clear()
                 os.environ.update({"PATH": "/usr/bin:/bin", **env})
                 os.chdir(folder)
-                break_calls(at, error, writing)
+                break_calls(at, error, told)
                 code = command(argv)
             except Become:
                 code = 0
             finally:  # nothing may wander into the test runner's copy
                 os._exit(code)
-        os.close(writing)
-        call = os.read(reading, 100).decode()
-        os.close(reading)
         code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        call = bytes(told).rstrip(b"\0").decode()
         out.seek(0)
         err.seek(0)
         return Outcome(call, error, code, out.read(), err.read())
 
 
-def break_calls(at: int, error: int, telling: int) -> None:
-    """Have call *at* fail, once, and its name written to *telling*."""
+def break_calls(at: int, error: int, told: mmap.mmap) -> None:
+    """Have call *at* fail, once in this process and in each child that has got so far, and its name put into *told*."""
     left = at
-    write = os.write
 
     def breaking(name: str) -> Callable[..., object]:
         call = getattr(os, name)
@@ -103,7 +101,7 @@ def break_calls(at: int, error: int, telling: int) -> None:
             left -= 1
             if left != -1:
                 return call(*args, **words)
-            write(telling, name.encode())
+            told[:] = name.encode().ljust(TOLD, b"\0")
             raise OSError(error, os.strerror(error))
 
         return count

@@ -11,10 +11,6 @@ from replay import KIT, Vector, differences, lacking, play
 
 # What we do otherwise on purpose, and why.
 OTHERWISE: dict[str, str] = {
-    **{
-        f"qmail-local/program-uses-{name}": "runs a program for .qmail files that is not there yet"
-        for name in ("preline", "bouncesaying", "bouncesaying-cond", "forward", "condredirect")
-    },
     "qmail-newu/catchall": "its users/assign names the home of the recording, which the expected cdb has as ours",
 }
 

@@ -83,19 +83,17 @@ def forward(recipients: list[bytes], sender: bytes, head: bytes) -> int:
     Raises:
         Temporary, Permanent: the queue does not take it.
     """
+    from mta.queue.codes import trouble
     from mta.queue.submit import Submission  # most deliveries go without it
 
     rewind()
     submission = Submission()
     submission.write(head)
     try:
-        for data in chunks(MESSAGE):
-            submission.write(data)
+        submission.take(chunks(MESSAGE))
     except OSError as error:
-        submission.abandon()
         raise Temporary(b"Unable to read message: %s. (#4.3.0)" % reason(error)) from None
     verdict = submission.send(sender, [meaning(recipient) for recipient in recipients])
     if verdict:
-        trouble = Permanent if verdict.startswith(b"D") else Temporary
-        raise trouble(b"Unable to forward message: %s." % verdict[1:])
+        raise trouble(verdict, b"Unable to forward message: %s.")
     return submission.pid

@@ -40,18 +40,49 @@ def deliver(mbox: bytes, head: bytes, message: int) -> None:
             is behind ours because it could not be locked.
     """
     try:
-        fd = os.open(mbox, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
+        fd, locked = open_locked(mbox)
     except OSError as error:
         raise Temporary(b"Unable to open %s: %s. (#4.2.1)" % (mbox, reason(error))) from None
     try:
-        append(fd, mbox, head, message)
+        append(fd, locked, mbox, head, message)
     finally:
         os.close(fd)
 
 
-def append(fd: int, mbox: bytes, head: bytes, message: int) -> None:
-    """Append to the open *fd* of *mbox*, whole or not at all."""
-    locked = lock(fd)
+def open_locked(mbox: bytes) -> tuple[int, bool]:
+    """Open *mbox* for appending, made when it is missing, and wait for its lock.
+
+    While we wait, maildir2mbox may put another file in its place; then that one is opened.
+
+    Returns:
+        The descriptor, and whether it holds the lock: not all file systems have one.
+
+    Raises:
+        Temporary: somebody has held the lock for too long.
+        OSError: *mbox* cannot be opened.
+    """
+    while True:
+        fd = os.open(mbox, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
+        try:
+            locked = lock(fd)
+            if not locked or still(fd, mbox):
+                return fd, locked
+        except BaseException:
+            os.close(fd)
+            raise
+        os.close(fd)
+
+
+def still(fd: int, mbox: bytes) -> bool:
+    """Whether *mbox* is still the file that *fd* is."""
+    try:
+        return os.path.samestat(os.fstat(fd), os.stat(mbox))
+    except FileNotFoundError:
+        return False
+
+
+def append(fd: int, locked: bool, mbox: bytes, head: bytes, message: int) -> None:
+    """Append to the open *fd* of *mbox*, whole or not at all; that needs the lock."""
     try:
         end = os.lseek(fd, 0, os.SEEK_END)
     except OSError:  # no file but a fifo or a device

@@ -26,6 +26,7 @@ import signal
 
 from mta.home import home, program
 from mta.queue import codes, envelope, handover
+from supervise.errors import Trouble
 from supervise.fd import write_all
 from supervise.program import execute, find, follow, locate, spawn
 
@@ -59,6 +60,15 @@ class Submission:
         self.kept += data
         if len(self.kept) > KEPT:
             self._hand_on()
+
+    def take(self, pieces: Iterable[bytes]) -> None:
+        """Add all *pieces*; when they cannot be read to their end, the message is forgotten."""
+        try:
+            for data in pieces:
+                self.write(data)
+        except (OSError, Trouble):
+            self.abandon()
+            raise
 
     def send(self, sender: bytes, recipients: Iterable[bytes]) -> bytes:
         """Finish the message, hand over the envelope and wait for the answer.

@@ -1,6 +1,9 @@
 """The first control files of a home, from the host's name alone, as config-fast wrote them."""
 
+import os
+
 from mta.home import path
+from supervise.errors import Temporary
 from supervise.fd import write_all
 from supervise.files import announced, slurp
 
@@ -22,13 +25,32 @@ def first_controls(host: bytes) -> dict[bytes, bytes]:
     }
 
 
+def put(name: bytes, content: bytes) -> None:
+    """Make *content* that of `control/NAME`, for everybody to read.
+
+    Raises:
+        Temporary: it cannot be written.
+    """
+    file = path(b"control", name)
+    try:
+        with announced(file, file + b".tmp") as fd:
+            os.fchmod(fd, 0o644)
+            write_all(fd, content)
+    except OSError as error:
+        raise Temporary(b"unable to write " + file, error) from None
+
+
 def write_controls(controls: dict[bytes, bytes]) -> list[bytes]:
     """Write what of *controls* is not there yet; a line for each file written.  A file that is there is left alone."""
     written = []
     for name, content in controls.items():
         file = path(b"control", name)
         if slurp(file) is None:
-            with announced(file, file + b".tmp") as fd:
-                write_all(fd, content + b"\n")
+            put(name, content + b"\n")
             written.append(b"wrote control/" + name + b": " + content)
     return written
+
+
+def tell(line: bytes) -> None:
+    """Print *line*."""
+    write_all(1, line + b"\n")

@@ -11,12 +11,13 @@ import pytest
 from crashes import crashes_of
 from hypothesis import given
 from hypothesis import strategies as st
+from until import until
 
 from mta.mailbox import mbox
 from supervise.errors import Temporary
 
-HEAD = b"From joe@irs.gov Thu Jan  1 00:00:00 2026\nReturn-Path: <joe@irs.gov>\n"
-OLD = b"From sue@x.y Thu Jan  1 00:00:00 2026\nSubject: old\n\nold\n\n"
+HEAD = b"From joe@irs.gov Thu Jan 01 00:00:00 2026\nReturn-Path: <joe@irs.gov>\n"
+OLD = b"From sue@x.y Thu Jan 01 00:00:00 2026\nSubject: old\n\nold\n\n"
 
 
 def opened(path: Path, content: bytes) -> int:
@@ -119,6 +120,29 @@ def test_a_lock_is_awaited_for_a_while(tmp_path: Path, monkeypatch: pytest.Monke
     assert box.read_bytes() == OLD
     mbox.deliver(bytes(box), HEAD, opened(tmp_path / "message", b"x\n"))
     assert box.read_bytes() == OLD + HEAD + b"x\n\n"
+
+
+def test_a_delivery_that_waited_goes_to_the_file_that_is_there_then(tmp_path: Path) -> None:
+    """maildir2mbox puts another one in its place while it has the lock."""
+    box = tmp_path / "Mailbox"
+    box.write_bytes(OLD)
+    message = opened(tmp_path / "message", b"x\n")
+    with box.open("rb") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        pid = os.fork()
+        if not pid:
+            os.close(other.fileno())  # the lock is not ours
+            try:
+                mbox.deliver(bytes(box), HEAD, message)
+                os._exit(0)
+            finally:
+                os._exit(1)
+        waiting = f"-> FLOCK  ADVISORY  WRITE {pid} "
+        until(lambda: waiting in Path("/proc/locks").read_text(), what="the delivery waits for the lock")
+        (tmp_path / "other").write_bytes(OLD + OLD)
+        (tmp_path / "other").rename(box)
+    assert os.waitpid(pid, 0)[1] == 0
+    assert box.read_bytes() == OLD + OLD + HEAD + b"x\n\n"
 
 
 def test_deliveries_at_the_same_moment_do_not_mix(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""Programs that users write into their .qmail files."""

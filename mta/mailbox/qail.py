@@ -1,0 +1,22 @@
+"""qail - read mail in a Maildir with Mail
+
+Usage: qail [ arg ... ]
+
+qail moves mail from the Maildir to an mbox, as maildir2mbox does, and runs Mail, with these arguments.
+
+Exit status:
+    that of maildir2mbox, when it fails; else that of Mail
+
+Environment:
+    MAILDIR, MAIL, MAILTMP  as for maildir2mbox
+
+See also: maildir2mbox, qail, elq, pinq
+"""
+
+from mta.mailbox.readers import read_with
+from supervise.command import Argv, command
+
+
+@command(b"qail", b"[ arg ... ]")
+def main(argv: Argv) -> int:
+    return read_with(b"Mail", argv[1:])
