@@ -7,8 +7,7 @@ import os
 from mta.local.dotqmail import MAILDIR, meaning
 from mta.mailbox import maildir, mbox
 from supervise.command import say
-from supervise.errors import TEMPORARY, Permanent, Temporary, reason
-from supervise.fd import chunks
+from supervise.errors import TEMPORARY, Permanent, Temporary, Trouble, reason
 from supervise.program import execute, spawn
 
 TYPE_CHECKING = False
@@ -83,19 +82,12 @@ def forward(recipients: list[bytes], sender: bytes, head: bytes) -> int:
     Raises:
         Temporary, Permanent: the queue does not take it.
     """
-    from mta.queue.submit import Submission  # most deliveries go without it
+    from mta.queue import submit  # most deliveries go without it
 
     rewind()
-    submission = Submission()
-    submission.write(head)
     try:
-        for data in chunks(MESSAGE):
-            submission.write(data)
+        return submit.forward(MESSAGE, sender, map(meaning, recipients), head)
     except OSError as error:
-        submission.abandon()
         raise Temporary(b"Unable to read message: %s. (#4.3.0)" % reason(error)) from None
-    verdict = submission.send(sender, [meaning(recipient) for recipient in recipients])
-    if verdict:
-        trouble = Permanent if verdict.startswith(b"D") else Temporary
-        raise trouble(b"Unable to forward message: %s." % verdict[1:])
-    return submission.pid
+    except Trouble as refusal:
+        raise type(refusal)(b"Unable to forward message: %s." % refusal.line) from None

@@ -26,7 +26,8 @@ import signal
 
 from mta.home import home, program
 from mta.queue import codes, envelope, handover
-from supervise.fd import write_all
+from supervise.errors import Permanent, Temporary
+from supervise.fd import chunks, write_all
 from supervise.program import execute, find, follow, locate, spawn
 
 TYPE_CHECKING = False
@@ -98,6 +99,27 @@ class Submission:
         if self.taker is not None and not self.failed:
             self.failed = not feed(self.taker.message, self.kept)
         self.kept.clear()
+
+
+def forward(message: int, sender: bytes, recipients: Iterable[bytes], head: bytes = b"") -> int:
+    """Queue what the descriptor *message* still has, *head* before it; the pid of who queued it, 0 when not known.
+
+    Raises:
+        OSError: the message cannot be read; nothing is queued.
+        Temporary, Permanent: the queue does not take it; in its own words.
+    """
+    submission = Submission()
+    submission.write(head)
+    try:
+        for data in chunks(message):
+            submission.write(data)
+    except OSError:
+        submission.abandon()
+        raise
+    verdict = submission.send(sender, recipients)
+    if verdict:
+        raise (Permanent if verdict.startswith(b"D") else Temporary)(verdict[1:])
+    return submission.pid
 
 
 def taker() -> Taker:
