@@ -49,6 +49,7 @@ from __future__ import annotations
 
 import os
 
+from mta.local.dotqmail import meaning
 from mta.tokens import Unparsable
 from supervise.command import Argv, command, say
 from supervise.errors import Temporary, Trouble
@@ -115,7 +116,7 @@ class Forward:
         for line in lines(content):
             try:
                 for kind, text in recipients(line):
-                    self.take(kind, text.partition(b"\0")[0])
+                    self.take(kind, text)
             except Unparsable:
                 raise Temporary(b"unable to parse this line: " + line) from None
 
@@ -124,14 +125,15 @@ class Forward:
         if kind == FILE:
             raise Temporary(b"file delivery %s not supported" % text)
         if kind == PROGRAM:
-            self.show(b"pipe through " + text)
-            self.run(text)
+            program = meaning(text)
+            self.show(b"pipe through " + program)
+            self.run(program)
         elif not text:
             return
         elif self.is_myself(kind, text):
             self.direct = True
         else:
-            address = self.hosts.complete(kind, text)
+            address = meaning(self.hosts.complete(kind, text))
             self.show(b"forward " + address)
             self.addresses.append(address)
         self.found = True
@@ -141,7 +143,7 @@ class Forward:
         mine = self.myself[kind]
         return mine is not None and mine.lower() == text.lower()
 
-    def run(self, text: bytes) -> None:
+    def run(self, command: bytes) -> None:
         """Run a program.
 
         Raises:
@@ -150,7 +152,7 @@ class Forward:
         if self.for_real:
             from tools.fastforward import program  # most messages go without one
 
-            program.run(text, program.lines(), b"/bin/sh", b"dot-forward")
+            program.run(command, program.lines(), b"/bin/sh", b"dot-forward")
 
     def send(self) -> None:
         """Send the message on to the addresses.

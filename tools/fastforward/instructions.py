@@ -35,7 +35,7 @@ FIRST = b"&", b".", b"/", b"|", b"!"  # what commands in a record begin with
 TOO_LONG = b"addresses over %d bytes are not permitted" % LONGEST
 BLANKS = b" \t\n"
 MARKS = b":", b",", b";"
-PLAIN = frozenset(bytes((byte,)) for byte in range(33, 128)) - {b"#", b"\\", *MARKS}  # printed as they are
+PLAIN = bytes(byte for byte in range(33, 128) if byte not in b"#\\:,;")  # printed as they are
 
 
 def compile(lines: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:
@@ -135,5 +135,6 @@ def print_record(key: bytes, data: bytes) -> bytes:
 
 def quoted(word: bytes) -> bytes:
     """*word* with backslashes where it needs them."""
-    parts = (word[at : at + 1] for at in range(len(word)))
-    return b"".join(part if part in PLAIN else b"\\" + part for part in parts)
+    if not word.translate(None, PLAIN):
+        return word
+    return b"".join(bytes((byte,)) if byte in PLAIN else b"\\%c" % byte for byte in word)
