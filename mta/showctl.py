@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     Show = Callable[[bytes, bytes | None], bytes]
 
-CONCURRENCY = 120  # LIMIT of mta.spawner, which takes long to import
+CONCURRENCY = 1000  # LIMIT of mta.start, which takes long to import
 SHOWN = bytes(byte if 32 <= byte <= 126 else ord("?") for byte in range(256))  # a table for bytes.translate
 
 ROLES = (b"alias", b"qmaild", b"qmaill", b"root", b"qmailp", b"qmailq", b"qmailr", b"qmails")
@@ -281,4 +281,5 @@ FILES: list[tuple[bytes, Show]] = [
 # Files that only this system has: shown when they are there.
 OURS: dict[bytes, Show] = {
     b"patrn": text(b"Mode bits that homes and .qmail files must not have: "),
+    b"trace": amount(0, b"qmail-smtpd and qmail-remote tell more for qmail-why unless this is 0: "),
 }

@@ -2,11 +2,11 @@
 
 The two talk with qmail-send over pipes:
 
-    first     -> one byte: how many deliveries we run at a time, 120
-    request   <- byte NUMBER, `S/ID` NUL, sender NUL, recipient NUL
-    report    -> byte NUMBER, letter and text, NUL
+    first     -> how many deliveries we run at a time: 120, or what the variable SPAWNLIMIT says, which qmail-start sets
+    request   <- NUMBER, `S/ID` NUL, sender NUL, recipient NUL
+    report    -> NUMBER, letter and text, NUL
 
-NUMBER names a delivery from its request to its report; `S/ID` is the message's file
+NUMBER, a byte or two (see `slots`), names a delivery from its request to its report; `S/ID` is the message's file
 below queue/mess, where we stand.  The letter is K (done), Z (try again later) or D
 (never).  What is wrong with a request, or with us, is reported at once and is a Z,
 unless no later try could succeed.
@@ -35,11 +35,13 @@ import select
 import signal
 import stat
 
-from mta import home
+from mta import control, home
+from mta.slots import Slots
 from supervise.command import say
 from supervise.errors import TEMPORARY
 from supervise.fd import CHUNK, write_all
 from supervise.pool import Pool
+from supervise.room import Room
 from supervise.worker import run_again
 
 TYPE_CHECKING = False
@@ -48,7 +50,7 @@ if TYPE_CHECKING:
 
     from supervise.command import Argv
 
-LIMIT = 120  # deliveries at a time
+LIMIT = 120  # deliveries at a time, unless we are told otherwise
 KEEP = 32768  # bytes of a job's output
 LONGEST = 99  # bytes of a message's file name
 DIGITS = b"0123456789"
@@ -141,7 +143,10 @@ class Spawner:
     ) -> None:
         self.deliver = deliver
         self.owner = home.account(b"qmailq").uid
-        self.pool = Pool(work, lambda key: settle(prepare, key), limit=LIMIT)
+        self.slots = Slots(control.leading_number(os.environb.pop(b"SPAWNLIMIT", b""), LIMIT))
+        self.room = Room(wide=self.slots.limit > LIMIT)
+        self.pool = Pool(work, self.settle, limit=self.slots.limit)
+        self.prepare = prepare
         self.poll = select.poll()
         self.heard = b""  # the beginning of a request
         self.hearing = self.speaking = True
@@ -152,7 +157,7 @@ class Spawner:
         """Serve until qmail-send is gone and the last delivery has ended; 0."""
         signal.signal(signal.SIGPIPE, signal.SIG_IGN)
         home.enter(b"queue", b"mess")
-        self.speak(bytes([LIMIT]))
+        self.speak(bytes(self.slots))
         self.poll.register(0, select.POLLIN)
         self.poll.register(self.pool.fileno(), select.POLLIN)
         while self.hearing or self.deliveries:
@@ -180,8 +185,8 @@ class Spawner:
             self.hearing = False
             self.poll.unregister(0)
         self.heard += data
-        while len(parts := self.heard[1:].split(b"\0", 3)) == 4:
-            number = self.heard[0]
+        while len(parts := self.heard[self.slots.width :].split(b"\0", 3)) == 4:
+            number = self.slots.unpack(self.heard)
             file, sender, recipient, self.heard = parts
             try:
                 request = self.request(number, file, sender, recipient)
@@ -197,7 +202,7 @@ class Spawner:
         Raises:
             Refused: there is something wrong with it.
         """
-        if number >= LIMIT:
+        if number >= self.slots.limit:
             raise Refused(b"ZInternal error: delnum too big. (#4.3.5)\n")
         if number in self.deliveries:
             raise Refused(b"ZInternal error: delnum in use. (#4.3.5)\n")
@@ -288,7 +293,7 @@ class Spawner:
     # -- reports -------------------------------------------------------------------------
     def report(self, number: int, text: bytes) -> None:
         """Report the end of delivery *number*; *text* begins with its letter and counts up to a NUL."""
-        self.speak(b"%c%s\0" % (number, text.partition(b"\0")[0]))
+        self.speak(b"%s%s\0" % (self.slots.pack(number), text.partition(b"\0")[0]))
 
     def speak(self, data: bytes) -> None:
         if self.speaking:
@@ -297,17 +302,15 @@ class Spawner:
             except OSError:
                 self.speaking = False
 
-
-# -- the worker's side -------------------------------------------------------------------
-
-
-def settle(prepare: Callable[[Hashable], object], key: Hashable) -> None:
-    """What a new worker does first: let go of qmail-send's pipes, then *prepare* for *key*."""
-    nothing = os.open(b"/dev/null", os.O_RDWR | os.O_CLOEXEC)
-    os.dup2(nothing, 0)
-    os.dup2(nothing, 1)
-    os.close(nothing)
-    prepare(key)
+    # -- the worker's side -----------------------------------------------------------------
+    def settle(self, key: Hashable) -> None:
+        """What a new worker does first: let go of qmail-send's pipes, then prepare for *key*."""
+        nothing = os.open(b"/dev/null", os.O_RDWR | os.O_CLOEXEC)
+        os.dup2(nothing, 0)
+        os.dup2(nothing, 1)
+        os.close(nothing)
+        self.room.leave()
+        self.prepare(key)
 
 
 def work(payload: bytes) -> int:

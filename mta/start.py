@@ -21,7 +21,9 @@ Exit status:
     otherwise that of qmail-send
 
 Environment:
-    QMAILHOME  the home, /var/qmail by default
+    QMAILHOME   the home, /var/qmail by default
+    SPAWNLIMIT  how many deliveries of a kind may run at a time, 1000 by default, whatever control/concurrencylocal and
+                control/concurrencyremote say. Each that runs keeps a process of 2 MB
     All of the environment reaches the commands that users have in .qmail files.
 
 See also: qmail-send, qmail-lspawn, qmail-rspawn, qmail-clean
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
 
 DEFAULT = b"./Mailbox"
 LOG = 1
+LIMIT = b"1000"  # deliveries at a time; who runs qmail-lspawn or qmail-rspawn otherwise gets the original's 120
 
 
 @command(b"qmail-start", b"[ defaultdelivery [ logger arg ... ] ]")
@@ -51,6 +54,7 @@ def main(argv: Argv) -> int:
     default, logger = argv[1] if len(argv) > 1 else DEFAULT, argv[2:]
     set_title(argv)  # while the environment is as we got it: that is how setproctitle finds our arguments
     os.environb[b"QMAILHOME"] = os.path.abspath(home.home())
+    os.environb.setdefault(b"SPAWNLIMIT", LIMIT)
     os.chdir(b"/")
     os.umask(0o77)
     users = {role: home.account(role) for role in (b"qmails", b"qmailr", b"qmailq", b"qmaill")}

@@ -18,8 +18,8 @@ import sys
 
 from supervise.command import Become, Command, say
 from supervise.environment import VARIABLES
-from supervise.errors import TEMPORARY
-from supervise.fd import read_all
+from supervise.errors import TEMPORARY, reason
+from supervise.fd import read_all, write_all
 from supervise.files import identity
 
 TYPE_CHECKING = False
@@ -207,7 +207,19 @@ def console(command: Command) -> int:
     if callable(signal.getsignal(signal.SIGINT)):  # else it is ignored, as a shell does for what runs in the background
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     original_locale()
+    if sys.argv[1:] == ["--help"]:
+        os._exit(show_page(command))
     os._exit(follow(command, [os.fsencode(os.path.basename(sys.argv[0])), *map(os.fsencode, sys.argv[1:])]))
+
+
+def show_page(command: Command) -> int:
+    """Print the manual page of *command*, its module's docstring; an exit code."""
+    page = sys.modules[command.main.__module__].__doc__ or f"{os.fsdecode(command.name)}: no manual page\n"
+    try:
+        write_all(1, page.encode())
+    except OSError:
+        return TEMPORARY
+    return 0
 
 
 def original_locale() -> None:
@@ -249,6 +261,8 @@ def spawn(
         if prepare:
             prepare()
         code = work() if callable(work) else run(work)
+    except OSError as error:
+        say(b"child: fatal: system call failed: " + reason(error))
     except BaseException as bug:  # nothing may unwind into the parent's code
         say(b"child: bug: " + repr(bug).encode())
     finally:

@@ -22,7 +22,7 @@ import struct
 
 from supervise import environment
 from supervise.command import Become, say
-from supervise.errors import TEMPORARY, Trouble
+from supervise.errors import TEMPORARY, Trouble, reason
 from supervise.program import SIGNALS, become, close_all_but, find, ordinary_signals, start
 
 TYPE_CHECKING = False
@@ -63,6 +63,8 @@ def live(channel: int, prepare: Callable[[], object], work: Callable[[bytes], in
     except Trouble as trouble:
         say(b"worker: fatal: " + trouble.line)
         code = trouble.code
+    except OSError as error:
+        say(b"worker: fatal: system call failed: " + reason(error))
     except BaseException as bug:  # nothing may unwind into the parent's code
         say(b"worker: bug: " + repr(bug).encode())
     finally:

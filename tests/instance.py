@@ -186,6 +186,7 @@ class Instance:
         text = "".join(line + "\n" for line in lines) + first.read_text()
         self.write(rules, text)
         self.run("tcprules", "tcp.smtp.cdb", "tcp.smtp.tmp", input=text.encode(), cwd=folder)
+        (folder / "tcp.smtp.cdb").chmod(0o644)  # whatever the umask: qmaild reads it
 
     # -- running ---------------------------------------------------------------------------
     def run(self, *argv: str | Path, input: bytes = b"", cwd: Path | None = None, code: int = 0) -> Result:

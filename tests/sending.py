@@ -22,6 +22,7 @@ from queues import Queue
 from until import until
 
 from mta.queue import layout
+from mta.slots import Slots
 from supervise.program import execute, spawn
 
 NOBODY = 65534
@@ -116,7 +117,7 @@ class Sending:
     """A running qmail-send; use it in a with statement.
 
     Args:
-        limit: what the spawners say they run at a time; -1: they are dead.
+        limit: what the spawners say they run at a time, in two bytes if one is too few; -1: they are dead.
         clean: what the cleaner answers.
         program: what to run in place of our qmail-send.
     """
@@ -139,6 +140,7 @@ class Sending:
         self.heard = dict.fromkeys((LOG, LOCAL, REMOTE, CLEANER), b"")
         self.gone: set[int] = set()  # daemons that are to be dead
         self.code: int | None = None
+        self.slots = Slots(limit)
         pipes = [os.pipe() for _ in range(7)]
         self.reading = {number: pipes[number][0] for number in self.heard}
         self.writing = {number: pipes[number][1] for number in (LOCAL + 1, REMOTE + 1, CLEANER + 1)}
@@ -151,7 +153,7 @@ class Sending:
             self.gone.update(CHANNELS)
         else:
             for number in CHANNELS:
-                os.write(self.writing[number + 1], bytes([limit]))
+                os.write(self.writing[number + 1], bytes(self.slots))
         self.thread = threading.Thread(target=self._serve)
         self.thread.start()
 
@@ -240,8 +242,8 @@ class Sending:
             self._answer(CLEANER, self.clean)
 
     def _deliver(self, number: int) -> None:
-        while len(parts := self.heard[number][1:].split(b"\0", 3)) == 4:
-            request = Request(CHANNELS[number], self.heard[number][0], *parts[:3])
+        while len(parts := self.heard[number][self.slots.width :].split(b"\0", 3)) == 4:
+            request = Request(CHANNELS[number], self.slots.unpack(self.heard[number]), *parts[:3])
             self.heard[number] = parts[3]
             self.requests.append(request)
             recipient = request.recipient
@@ -259,7 +261,9 @@ class Sending:
                 self._report(request, b"Kdid 1+0+0/\n")
 
     def _report(self, request: Request, report: bytes) -> None:
-        self._answer(LOCAL if request.channel == "local" else REMOTE, b"%c%s\0" % (request.slot, report))
+        self._answer(
+            LOCAL if request.channel == "local" else REMOTE, b"%s%s\0" % (self.slots.pack(request.slot), report)
+        )
 
     def _answer(self, number: int, data: bytes) -> None:
         try:

@@ -49,6 +49,8 @@ class Tree:
             if not place.name.startswith("."):
                 place.rename(place.with_name("." + place.name))
         places = [file.parent for file in self.folder.rglob("run")]
+        linked = [place.resolve() for place in self.folder.iterdir() if place.is_symlink()]
+        places += [each for place in linked for each in (place, place / "log") if (each / "supervise").is_dir()]
 
         def ended() -> bool:
             run(BIN / "svc", "-dkx", *places)  # each time: after ./run there may be a ./finish to be killed

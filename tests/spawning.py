@@ -20,6 +20,7 @@ class Spawning:
         become = {"user": user, "group": user, "extra_groups": []} if user is not None else {}
         self.process = start(*argv, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, **become)
         self.heard = b""
+        self.width = 1  # bytes of a delivery's number
 
     def __enter__(self) -> Spawning:
         return self
@@ -40,7 +41,7 @@ class Spawning:
 
     def ask(self, number: int, file: bytes, sender: bytes, recipient: bytes) -> None:
         """Ask for a delivery."""
-        self.say(b"%c%s\0%s\0%s\0" % (number, file, sender, recipient))
+        self.say(number.to_bytes(self.width, "little") + b"%s\0%s\0%s\0" % (file, sender, recipient))
 
     def read(self, seconds: float = 20) -> bytes:
         """Some bytes more; empty at the end or when there are none within *seconds*."""
@@ -49,19 +50,25 @@ class Spawning:
         return os.read(fd, 65536) if select.select([fd], [], [], seconds)[0] else b""
 
     def limit(self) -> int:
-        """The byte that comes first."""
+        """How many deliveries may run at a time, which it says first of all."""
         self.heard = self.heard or self.read()
-        first, self.heard = self.heard[0], self.heard[1:]
+        if self.heard.startswith(b"\0"):
+            while len(self.heard) < 3:
+                self.heard += self.read()
+            self.width = 2
+            self.heard = self.heard[1:]
+        first, self.heard = int.from_bytes(self.heard[: self.width], "little"), self.heard[self.width :]
         return first
 
     def report(self, seconds: float = 20) -> tuple[int, bytes]:
         """The next report: its number, its letter and text."""
         deadline = time.monotonic() + seconds
-        while b"\0" not in self.heard[1:]:
+        while b"\0" not in self.heard[self.width :]:
             more = self.read(max(0, deadline - time.monotonic()))
             assert more, f"no report, only {self.heard!r}"
             self.heard += more
-        number, (text, self.heard) = self.heard[0], self.heard[1:].split(b"\0", 1)
+        number = int.from_bytes(self.heard[: self.width], "little")
+        text, self.heard = self.heard[self.width :].split(b"\0", 1)
         return number, text
 
     def deliver(self, recipient: bytes, sender: bytes = b"sue@x.y", file: bytes = b"0/1", number: int = 7) -> bytes:

@@ -50,7 +50,7 @@ environment() {
         mkdir -p "$(dirname "$venv")" && "$python" -m venv "$venv" ||
             { echo "$1: cannot make the environment $venv" >&2; return 111; }
     fi
-    stamp=$(cd "$top" && { echo "$2 $editable $(pwd)"; cat setup.cfg pyproject.toml
+    stamp=$(cd "$top" && { echo "$2 $editable $(pwd)"; cat setup.cfg pyproject.toml setup.py tools/manual.py
             [ -n "$editable" ] || find supervise ucspi mta tools service -name '*.pyc' -o -type f -exec cat {} +; } | cksum)
     [ "$stamp" = "$(cat "$venv/stamp.$2" 2>/dev/null)" ] && return 0
     echo "$1: installing into $venv, which takes a moment" >&2

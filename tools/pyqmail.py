@@ -5,7 +5,7 @@ Usage: pyqmail [command argument ...]
 
 pyqmail runs command with its arguments, as if it had been started by its own name: `pyqmail setuidgid joe id`.
 Without arguments it lists all commands, one line each, with what they are for.  `pyqmail help svc` shows
-the manual page of svc.
+the manual page of svc; so does `man svc` where the folder of commands is in PATH.
 
 Exit status:
     0    the list or the page was printed
@@ -15,7 +15,6 @@ Exit status:
 
 from __future__ import annotations
 
-import ast
 import os
 import sys
 
@@ -31,14 +30,14 @@ def main(argv: Argv) -> int:
         target = targets().get(argv[2])
         if target is None:
             raise unknown(argv[2])
-        write_all(1, manual(target))
+        write_all(1, page(target))
         return 0
     if len(argv) > 1:
         found = find(os.path.join(folder(), argv[1]))
         if found is None:
             raise unknown(argv[1])
         return follow(found, argv[1:])
-    lines = [b"%-16s %s\n" % (name, purpose(manual(target))) for name, target in sorted(targets().items())]
+    lines = [b"%-16s %s\n" % (name, purpose(page(target))) for name, target in sorted(targets().items())]
     write_all(1, b"".join(lines))
     return 0
 
@@ -60,12 +59,11 @@ def targets() -> dict[bytes, str]:
     return {name: place[0] for name, place in places if place}
 
 
-def manual(module: str) -> bytes:
-    """The manual page of *module*, its docstring; its source is read and not run."""
-    source = os.path.join(os.path.dirname(os.path.dirname(__file__)), *module.split(".")) + ".py"
-    with open(source, "rb") as file:
-        page = ast.get_docstring(ast.parse(file.read())) or ""
-    return page.encode() + b"\n"
+def page(module: str) -> bytes:
+    """The manual page of *module* as it is written."""
+    from tools.manual import docstring
+
+    return docstring(module).encode() + b"\n"
 
 
 def purpose(page: bytes) -> bytes:

@@ -31,8 +31,10 @@ Files, below control:
     smtproutes      hosts whose mail takes another way; none
     timeoutconnect  seconds for one connection to be made; 60
     timeoutremote   seconds for each answer; 1200
+    trace           if it is a number other than 0: the report names the addresses that were tried
+                    in vain before, and why; qmail-send logs it, and a bounce has it; 0
 
-See also: qmail-rspawn, qmail-send
+See also: qmail-rspawn, qmail-send, qmail-why
 """
 
 from __future__ import annotations
@@ -44,7 +46,7 @@ from mta.address import quote
 from mta.remote import routes, timeouts
 from mta.smtp import client
 from supervise.command import Argv, command
-from supervise.errors import Permanent, Temporary
+from supervise.errors import Permanent, Temporary, reason
 from supervise.fd import Closed, chunks, write_all
 from ucspi.connect import connect
 
@@ -68,6 +70,7 @@ DIED = b"Connected to %s but connection died. %s(#4.4.2)"
 CRITICAL = b"Possible duplicate! "
 DISLIKED = b"%s does not like recipient.\n"
 SAID = b"Remote host said: "
+TRIED = b"Tried %s: %s.\n"
 ACCEPTED = b"%s accepted message.\n"
 STOPPED = {  # where a conversation stopped: whatever the code, if the letter does not hang on it; the text
     client.GREETING: (b"Z", b"Connected to %s but greeting failed.\n"),
@@ -114,16 +117,21 @@ def send(argv: Argv) -> bytes:
         raise Permanent(BAD_SENDER)
     relay = routes.find_relay(argv[1], settings.relays)
     port = relay.port if relay else routes.SMTP
+    tried = b""
     for address in routes.addresses_of(relay.host) if relay else routes.exchangers_of(argv[1]):
-        connection = reach(address, port, settings)
-        if connection:
-            with connection:
-                return deliver(connection, client.Conversation(settings.name, sender, recipients), address.encode())
-    raise Temporary(NO_CONNECTION)
+        try:
+            connection = reach(address, port, settings)
+        except Unreached as failure:
+            tried += TRIED % (address.encode(), failure.why) if settings.trace else b""
+            continue
+        with connection:
+            conversation = client.Conversation(settings.name, sender, recipients)
+            return deliver(connection, conversation, address.encode())[:-1] + tried + b"\0"
+    raise Temporary((NO_CONNECTION + b"\n" + tried).rstrip(b"\n"))
 
 
 class Settings:
-    """What the control files say: our *name*, how many seconds to wait for what, and the *relays*.
+    """What the control files say: our *name*, how many seconds to wait for what, the *relays*, whether to *trace*.
 
     Raises:
         Temporary: they cannot be read, or say no name.
@@ -138,6 +146,7 @@ class Settings:
             self.connecting = control.number(b"timeoutconnect", 60)
             self.answering = control.number(b"timeoutremote", 1200)
             self.relays = routes.relays()
+            self.trace = control.number(b"trace", 0) != 0
         except Temporary:
             raise Temporary(NO_CONTROLS) from None
         if name is None:
@@ -147,21 +156,33 @@ class Settings:
         self.name = name.replace(b"\r", b"")  # of a file made on another system
 
 
-def reach(address: str, port: int, settings: Settings) -> client.Connection | None:
-    """A connection to *address*, unless it is known not to answer, or turns out not to."""
+class Unreached(Exception):
+    """An address to which there is no connection; *why*."""
+
+    def __init__(self, why: bytes) -> None:
+        self.why = why
+
+
+def reach(address: str, port: int, settings: Settings) -> client.Connection:
+    """A connection to *address*.
+
+    Raises:
+        Unreached: it is known not to answer, or turns out not to.
+    """
     known = timeouts.find(address)
     if known and known.unreachable():
-        return None
+        raise Unreached(b"left alone, it timed out lately")
     try:
         wire = connect(address, port, settings.connecting)
-    except TimeoutError:
-        timeouts.timed_out(address)
-        return None
-    except OSError:
-        wire = None
+    except OSError as error:
+        if isinstance(error, TimeoutError):
+            timeouts.timed_out(address)
+        elif known:
+            timeouts.answered(address)
+        raise Unreached(reason(error)) from None
     if known:
         timeouts.answered(address)
-    return client.Connection(wire, settings.answering) if wire else None
+    return client.Connection(wire, settings.answering)
 
 
 def mailbox(address: bytes) -> bytes:

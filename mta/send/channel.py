@@ -1,8 +1,8 @@
 """A channel: the connection to one spawner, qmail-lspawn or qmail-rspawn.
 
-    limit    <- one byte, first of all: how many deliveries the spawner runs at a time
-    request  -> byte SLOT, `S/N` NUL (the message, below queue/mess), sender NUL, recipient NUL
-    report   <- byte SLOT, letter, text, NUL
+    limit    <- first of all: how many deliveries the spawner runs at a time (see `slots`)
+    request  -> SLOT, `S/N` NUL (the message, below queue/mess), sender NUL, recipient NUL
+    report   <- SLOT, letter, text, NUL
 
 The letter is K (done), D (never) or Z (later); a report of another form defers.  Spawners are
 not trusted: a report is cut at 10000 bytes, and a slot that is not in use is not believed.
@@ -15,6 +15,8 @@ import os
 from mta.queue import layout
 from mta.send.pipe import Requests
 from mta.send.rewrite import sender_for
+from mta.slots import Slots
+from supervise.errors import Temporary
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,16 +47,21 @@ class Channel:
         index: LOCAL or REMOTE.
         commands: the pipe to the spawner.
         reports: the pipe from it.
-        limit: deliveries at a time.
+
+    Raises:
+        Temporary: there is no spawner.
     """
 
-    def __init__(self, state: State, notes: Notes, index: int, commands: int, reports: int, limit: int) -> None:
+    def __init__(self, state: State, notes: Notes, index: int, commands: int, reports: int) -> None:
         self.state, self.notes = state, notes
         self.index, self.name = index, NAMES[index]
         self.requests = Requests(commands)
         self.reports = reports
-        self.limit = limit
-        self.free = list(range(limit - 1, -1, -1))  # slots; the lowest at the end
+        slots = Slots.read(reports)
+        if slots is None:
+            raise Temporary(b"hath the daemon spawn no fire?")
+        self.slots = slots
+        self.free = list(range(slots.limit - 1, -1, -1))  # the lowest at the end
         self.running: dict[int, Delivery] = {}  # by slot
         self.heard = b""  # the beginning of a report
         self.alive = True
@@ -77,17 +84,28 @@ class Channel:
         self.flush()
 
     # -- requests --------------------------------------------------------------------------
+    @property
+    def limit(self) -> int:
+        """How many deliveries may run at a time now."""
+        return min(self.state.controls.concurrency[self.index], self.slots.limit)
+
     def room(self) -> bool:
         """Whether one more delivery may begin."""
-        return bool(self.free) and self.alive
+        return len(self.running) < self.limit and self.alive
 
     def begin(self, job: Job, offset: int, recipient: bytes) -> None:
         """Begin a delivery; there must be room.  The request goes out with the next `flush`."""
         slot = self.free.pop()
         delivery = self.running[slot] = Delivery(next(self.state.deliveries), job, offset, recipient)
         self.requests.put(
-            b"%c%d/%d\0%s\0%s\0"
-            % (slot, job.number % layout.SPLIT, job.number, sender_for(job.sender, recipient), recipient)
+            b"%s%d/%d\0%s\0%s\0"
+            % (
+                self.slots.pack(slot),
+                job.number % layout.SPLIT,
+                job.number,
+                sender_for(job.sender, recipient),
+                recipient,
+            )
         )
         self.state.log.starting(delivery.number, job.number, self.name, recipient)
         self.state.status()
@@ -106,15 +124,16 @@ class Channel:
         """
         data = self.heard + data
         jobs: dict[Job, None] = {}
-        at = 0
-        while (end := data.find(b"\0", at + 1)) >= 0:
-            report = data[at : min(end, at + LONGEST)]
-            delivery = self.running.pop(report[0], None)
+        at, width = 0, self.slots.width
+        while (end := data.find(b"\0", at + width)) >= 0:
+            report = data[at + width : min(end, at + LONGEST)]
+            slot = self.slots.unpack(data, at)
+            delivery = self.running.pop(slot, None)
             if delivery is None:
                 self.state.log.warning(b"internal error: delivery report out of range")
             else:
-                self.free.append(report[0])
-                self._judge(delivery, report[1:2], report[2:])
+                self.free.append(slot)
+                self._judge(delivery, report[:1], report[1:])
                 self.state.status()
                 jobs[delivery.job] = None
             at = end + 1

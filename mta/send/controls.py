@@ -1,6 +1,6 @@
 """The controls of qmail-send: which hosts are ours, how much at once, for how long.
 
-All are read at the start.  A HUP reads `locals` and `virtualdomains` again.
+All are read at the start.  A HUP reads `locals`, `virtualdomains` and the concurrencies again.
 
     locals                            hosts whose mail is delivered here           (me)
     virtualdomains                    ADDRESS-OR-HOST:PREPEND, delivered here too  (none)
@@ -19,6 +19,8 @@ from __future__ import annotations
 from mta import control
 from supervise.errors import Temporary
 
+CONCURRENCY = {b"local": 10, b"remote": 20}
+
 
 class Controls:
     """What the control files said when they were read last.
@@ -29,7 +31,7 @@ class Controls:
 
     def __init__(self) -> None:
         self.lifetime = control.number(b"queuelifetime", 604800)
-        self.concurrency = control.number(b"concurrencylocal", 10), control.number(b"concurrencyremote", 20)
+        self.concurrency = read_concurrency(b"local"), read_concurrency(b"remote")
         self.envnoathost = host(b"envnoathost")
         self.bouncefrom = value(b"bouncefrom", b"MAILER-DAEMON")
         self.bouncehost = host(b"bouncehost")
@@ -39,7 +41,7 @@ class Controls:
         self.virtualdomains = read_virtualdomains()
 
     def reread(self) -> None:
-        """Read `locals` and `virtualdomains` again, both or neither.
+        """Read `locals`, `virtualdomains` and the concurrencies again, all or none.
 
         Raises:
             Temporary: one cannot be read; its line names which.
@@ -48,10 +50,14 @@ class Controls:
             name = b"locals"
             local_hosts = read_locals()
             name = b"virtualdomains"
-            self.virtualdomains = read_virtualdomains()
+            virtualdomains = read_virtualdomains()
+            name = b"concurrencylocal"
+            local = read_concurrency(b"local")
+            name = b"concurrencyremote"
+            remote = read_concurrency(b"remote")
         except Temporary:
             raise Temporary(b"unable to reread control/" + name) from None
-        self.locals = local_hosts
+        self.locals, self.virtualdomains, self.concurrency = local_hosts, virtualdomains, (local, remote)
 
 
 def value(name: bytes, default: bytes) -> bytes:
@@ -63,6 +69,10 @@ def host(name: bytes) -> bytes:
     """The control file *name*, else `me`, else the name itself, which tells the reader what is missing."""
     found = control.value_or_me(name)
     return name if found is None else found
+
+
+def read_concurrency(channel: bytes) -> int:
+    return control.number(b"concurrency" + channel, CONCURRENCY[channel])
 
 
 def read_locals() -> frozenset[bytes]:

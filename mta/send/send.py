@@ -19,7 +19,7 @@ and expects to be started again.
 
 Signals:
     ALRM  try everything that waits, now
-    HUP   read locals and virtualdomains again
+    HUP   read locals, virtualdomains, concurrencylocal and concurrencyremote again
     TERM  begin nothing new, wait for the deliveries that run, leave
 
 Exit status:
@@ -128,8 +128,7 @@ class Daemon:
         cleaner = Cleaner(state, *CLEANER)
         notes = Notes(state)
         for channel, (requests, reports) in PIPES.items():
-            limit = min(state.controls.concurrency[channel], spawners_limit(reports))
-            state.channels.append(Channel(state, notes, channel, requests, reports, limit))
+            state.channels.append(Channel(state, notes, channel, requests, reports))
         self.parts: Sequence[Part] = (
             Orders(self.signals, state, schedule),
             cleaner,
@@ -196,14 +195,3 @@ def hold_mutex() -> int:
         raise Temporary(b"qmail-send is already running") from None
     except OSError:
         raise Temporary(b"unable to open mutex") from None
-
-
-def spawners_limit(reports: int) -> int:
-    """How many deliveries a spawner runs at a time, which it says first of all."""
-    try:
-        limit = os.read(reports, 1)
-    except OSError:
-        limit = b""
-    if not limit:
-        raise Temporary(b"hath the daemon spawn no fire?")
-    return limit[0]

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from mta.queue.submit import Submission
     from mta.received import Connection
+    from mta.smtp.log import Log
     from mta.smtp.policy import Policy
 
 LONGEST_LINE = 65536  # bytes of a command that we keep; RFC 5321, section 4.5.3.1.4, wants 512
@@ -56,6 +57,7 @@ NO_ADDRESSES = b"421 unable to figure out my IP addresses (#4.3.0)\r\n"
 NO_MEMORY = b"421 out of memory (#4.3.0)\r\n"
 INTERNAL = b"421 internal bug (#4.3.0)\r\n"
 TIMEOUT = b"451 timeout (#4.4.2)\r\n"
+LOST = b"connection lost before the end of the message"  # nobody is there to hear it; for the log
 
 QUIT, GONE = 0, 1  # exit codes: the client said so; anything else
 
@@ -69,13 +71,14 @@ class Session:
         connection: who the client is.
         submission: begins the submission of a message to the queue.
         now: seconds since 1970.
+        log: is told what becomes of messages; None: nobody wants to know.
 
     Attributes:
         code: the exit code, once the session is over.
     """
 
     __slots__ = (
-        "code", "connection", "helo", "incoming", "name", "now", "over_long", "pending", "policy", "recipients",
+        "code", "connection", "helo", "incoming", "log", "name", "now", "over_long", "pending", "policy", "recipients",
         "refused", "sender", "submission",
     )  # fmt: skip
 
@@ -86,8 +89,10 @@ class Session:
         connection: Connection,
         submission: Callable[[], Submission],
         now: Callable[[], float],
+        log: Log | None = None,
     ) -> None:
         self.name, self.policy, self.connection, self.submission, self.now = name, policy, connection, submission, now
+        self.log = log
         self.code: int | None = None
         self.pending = b""  # the beginning of a line
         self.over_long = False  # the line has lost something after what is pending
@@ -126,6 +131,8 @@ class Session:
         incoming, self.incoming = self.incoming, None
         if incoming:
             incoming.abandon()
+            if self.code is None:
+                self.log_message(incoming, LOST)
 
     def end(self, replies: list[bytes], reply: bytes, code: int = GONE) -> None:
         """Say *reply* as the last one."""
@@ -158,6 +165,8 @@ class Session:
             replies.append(obey(self, argument.lstrip(b" ")) if obey else UNIMPLEMENTED)
         except Leave as leaving:
             self.end(replies, leaving.reply, leaving.code)
+        if self.log and not replies[-1].startswith(b"2"):
+            self.log_refusal(self.log, verb.lower(), argument, replies[-1])
 
     def greet(self, argument: bytes) -> bytes:
         self.sender = None
@@ -235,12 +244,34 @@ class Session:
             incoming.take(text)
         except BareNewline:
             self.end(replies, BARE_NEWLINE)
+            self.log_message(incoming, BARE_NEWLINE)
             return b""
         if not incoming.body.ended:
             return b""
-        replies.append(incoming.submit() or b"250 ok %d qp %d\r\n" % (self.now(), incoming.submission.pid))
+        refusal = incoming.submit()
+        replies.append(refusal or b"250 ok %d qp %d\r\n" % (self.now(), incoming.submission.pid))
+        self.log_message(incoming, refusal)
         self.incoming = None
         return incoming.body.rest
+
+    # -- the log -------------------------------------------------------------------------
+    def log_refusal(self, log: Log, verb: bytes, argument: bytes, reply: bytes) -> None:
+        """Log that a sender or a recipient got *reply*."""
+        if verb == b"mail":
+            log.refused(address_in(argument), None, reply)
+        elif verb == b"rcpt":
+            log.refused(self.sender or b"", address_in(argument), reply)
+
+    def log_message(self, incoming: Incoming, refusal: bytes) -> None:
+        """Log what became of a message."""
+        if not self.log:
+            return
+        count = incoming.recipients.count(0)
+        if refusal:
+            first = bytes(incoming.recipients.partition(b"\0")[0])
+            self.log.refused(incoming.sender, first, refusal, count)
+        else:
+            self.log.accepted(incoming.submission.pid, incoming.size, incoming.sender, count)
 
 
 class Incoming:

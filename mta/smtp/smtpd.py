@@ -37,10 +37,13 @@ Files:
     control/databytes      the size of the largest message in bytes; by default 0, no limit
     control/timeoutsmtpd   seconds to wait for the client; by default 1200
     control/localiphost    what replaces one of our IP addresses in `joe@[192.0.2.1]`; by default me
+    control/trace          if it is a number other than 0: each message that is taken, with its `qp`, and each
+                           sender, recipient and message that is refused get a line on descriptor 2,
+                           for qmail-why
 
     They are read for each connection.
 
-See also: tcpserver, qmail-queue, tcprules, qmail-showctl
+See also: tcpserver, qmail-queue, tcprules, qmail-showctl, qmail-why
 """
 
 from __future__ import annotations
@@ -100,7 +103,12 @@ def begin(control: Control) -> Session:
     if name is None:
         raise Temporary(b"control/me is missing")
     policy = Policy.read(control, VARIABLES, me)
-    return Session(name, policy, Connection(VARIABLES), Submission, time.time)
+    client, log = Connection(VARIABLES), None
+    if control.number(b"trace", 0):
+        from mta.smtp.log import Log
+
+        log = Log(client)
+    return Session(name, policy, client, Submission, time.time, log)
 
 
 def converse(session: Session, patience: float) -> int:

@@ -132,22 +132,23 @@ def number(digits: bytes) -> int:
 
 
 class Complaints:
-    """Says what cannot be read, each thing once; `code` is the exit code that follows from it."""
+    """Says what cannot be read in the *name* of a command, each thing once; `code` is the exit code that follows."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: bytes) -> None:
+        self.name = name
         self.code = 0
         self.said: set[bytes] = set()
 
     def __call__(self, line: bytes) -> None:
         if line not in self.said:
-            say(b"svlog: warning: " + line)
+            say(self.name + b": warning: " + line)
         self.said.add(line)
         self.code = TEMPORARY
 
 
 def show(request: Request) -> int:
     """Print what there is; the exit code."""
-    view, complain = request.view, Complaints()
+    view, complain = request.view, Complaints(b"svlog")
     histories = []
     for at, folder in Places(request.words, view.names, complain).new():
         try:
@@ -164,7 +165,7 @@ def show(request: Request) -> int:
 
 def follow(request: Request) -> int:
     """Print the last of what there is, and then what comes, until nobody takes it any more; the exit code."""
-    view, complain = request.view, Complaints()
+    view, complain = request.view, Complaints(b"svlog")
     places, watch = Places(request.words, view.names, complain), Watch()
     followers: list[Follower] = []
     view.named = len(request.words) != 1

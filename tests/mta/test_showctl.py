@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from commands import Result, run
 
-from mta import showctl, spawner
+from mta import showctl, start
 
 
 @pytest.fixture
@@ -48,10 +48,12 @@ def test_a_plain_users_instance_is_all_one_user(control: Path) -> None:
 
 def test_our_own_files_are_known_and_foreign_ones_are_named(control: Path) -> None:
     (control / "patrn").write_bytes(b"002\n")
+    (control / "trace").write_bytes(b"1\n")
     (control / "a\nb").write_bytes(b"")
     out = show(control).out
     assert b"\npaternalism (in decimal): 2.\n" in out
     assert b"\npatrn: Mode bits that homes and .qmail files must not have: 002.\n" in out
+    assert b"\ntrace: qmail-smtpd and qmail-remote tell more for qmail-why unless this is 0: 1.\n" in out
     assert b"\na?b: I have no idea what this file does.\n" in out
 
 
@@ -73,4 +75,4 @@ def test_a_home_without_control_files_is_said_to_be_none(control: Path) -> None:
 
 
 def test_the_limit_shown_is_the_spawners() -> None:
-    assert showctl.CONCURRENCY == spawner.LIMIT
+    assert int(start.LIMIT) == showctl.CONCURRENCY

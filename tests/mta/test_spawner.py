@@ -103,6 +103,22 @@ def test_deliveries_run_side_by_side_and_report_as_they_end(home: Path, spawning
         assert spawning.report() == (number, b"Z")
 
 
+def test_more_run_side_by_side_when_that_is_asked_for(home: Path) -> None:
+    program(home, f"while ! test -e {home}/go; do sleep 0.1; done; ulimit -n; exit 100")
+    limited = ("sh", "-c", "ulimit -Sn 200; exec qmail-lspawn ./Mailbox")
+    with Spawning(*limited, env={"QMAILHOME": str(home), "SPAWNLIMIT": "1000"}) as spawning:
+        assert spawning.limit() == 1000
+        assert spawning.deliver(b"joe@x", number=1000) == b"ZInternal error: delnum too big. (#4.3.5)\n"
+        numbers = [*range(70), 255, 256, *range(925, 1000)]
+        for number in numbers:
+            spawning.ask(number, b"0/1", b"", b"joe@x")
+        assert spawning.deliver(b"joe@x", number=999) == b"ZInternal error: delnum in use. (#4.3.5)\n"
+        (home / "go").touch()
+        reports = dict(spawning.report() for _ in numbers)
+        assert reports.keys() == {*numbers}
+        assert {report[:1] for report in reports.values()} == {b"D"}
+
+
 def test_what_runs_is_finished_when_qmail_send_is_gone(home: Path, spawning: Spawning) -> None:
     program(home, f"touch {home}/begun; while ! test -e {home}/go; do sleep 0.01; done; exit 100")
     home.chmod(0o777)

@@ -6,13 +6,11 @@ import os
 import signal
 import smtplib
 import subprocess
-from pathlib import Path
 
 import pytest
 from commands import BIN
 from instance import Instance
 from sink import Sink
-from tcp import Server
 from until import until
 
 
@@ -93,43 +91,6 @@ def test_without_submission_smtp_clients_are_told_to_come_again_where_nobody_els
     mail.svc("-u", "qmail-queued")
     mail.wait_for_submission()
     mail.joe.received(mail.send("joe@mail.example"))
-
-
-# -- two of one kind ---------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("other", [pytest.param(True, marks=pytest.mark.root, id="of-root"), pytest.param(False)])
-def test_two_instances_run_side_by_side(other: bool) -> None:
-    with Instance(False) as one, Instance(other, controls={"me": "two.example", "locals": "two.example"}) as two:
-        one.route("two.example", two.port)
-        two.route("mail.example", one.port)
-        text = one.send("joe@two.example", sender="sue@mail.example")
-        message = two.joe.received(text)
-        assert b"  by two.example with SMTP; " in message and b"  by mail.example with SMTP; " in message
-        one.sue.received(one.send("nobody-there@two.example", sender="sue@mail.example"))  # two's bounce
-        assert one.joe.messages() == two.sue.messages() == []
-        one.stop()
-        assert two.alias.messages() == []
-        two.joe.received(two.send("joe@two.example"))
-
-
-def test_rules_choose_between_two_programs_by_path_where_a_program_looks_for_them(mail: Instance) -> None:
-    """tcpserver itself looks for its program along its own PATH; what that runs, it looks for along the rule's."""
-    other = mail.scratch / "other"
-    other.mkdir(exist_ok=True)
-    (other / "qmail-smtpd").write_text('#!/bin/sh\necho "421 closed"\n')
-    (other / "qmail-smtpd").chmod(0o755)
-    rules = mail.scratch / "rules.cdb"
-    text = f'127.0.0.9:allow,PATH="{other}:/usr/bin:/bin"\n:allow\n'
-    mail.run("tcprules", rules, mail.scratch / "rules.tmp", input=text.encode())
-    assert greetings(mail, rules, "env", "qmail-smtpd") == [b"220 mail.example ESMTP\r\n", b"421 closed\n"]
-    assert greetings(mail, rules, "qmail-smtpd") == [b"220 mail.example ESMTP\r\n"] * 2
-
-
-def greetings(mail: Instance, rules: Path, *program: str) -> list[bytes]:
-    """What *program* says to a client for whom there is no rule, and to one for whom there is."""
-    with Server(*program, options=("-RHl0", "-x", str(rules)), env=mail.env, user=mail.runner) as server:
-        return [server.ask(source=source, say=b"QUIT\r\n").split(b"221")[0] for source in ("127.0.0.1", "127.0.0.9")]
 
 
 def test_the_services_stop_with_svc_and_leave_nothing_running(own: Instance) -> None:

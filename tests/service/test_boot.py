@@ -160,7 +160,7 @@ def test_the_container_gets_all_that_an_installation_needs() -> None:
     packages = {name.strip().rstrip("*") for name in setup()["options.packages.find"]["include"].strip().splitlines()}
     about = setup()["metadata"]
     read = about["long_description"].removeprefix("file:").split() + about["license_files"].split()
-    assert {*packages, *read, "setup.cfg", "pyproject.toml"} == set(copied)
+    assert {*packages, *read, "setup.cfg", "setup.py", "pyproject.toml"} == set(copied)
 
 
 def test_svscan_is_process_1_of_the_container_and_found_where_it_was_installed() -> None:

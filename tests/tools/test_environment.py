@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PARTS = (
     "quickstart",
     "setup.cfg",
+    "setup.py",
     "pyproject.toml",
     "README.md",
     "LICENSE",
@@ -106,6 +107,7 @@ def test_it_works_in_a_fresh_copy_and_the_second_time_at_once(checkout: Path) ->
     first = quickstart(checkout, "--once", "--port", str(free_port()), user=user)
     assert first.returncode == 0, first
     assert "it works" in first.stdout
+    assert (checkout / ".venv/share/man/man8/qmail-smtpd.8").exists()
     began = time.monotonic()
     second = quickstart(checkout, "--once", "--port", str(free_port()), user=user)
     assert (second.returncode, second.stderr) == (0, "")
@@ -123,6 +125,7 @@ def test_root_may_start_it_in_a_folder_that_nobody_else_may_enter_with_a_strict_
     done = quickstart(closed / "checkout", "--once", "--port", str(free_port()), umask=0o77, PYQMAIL_VENV=str(venv))
     assert done.returncode == 0, done
     assert "it works" in done.stdout
+    assert (venv / "share/man/man8/qmail-smtpd.8").exists()
     assert list(checkout.parent.glob("environment-home/mail/*/Maildir/new/*"))
 
 

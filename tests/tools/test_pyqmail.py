@@ -51,3 +51,11 @@ def test_it_shows_the_manual_page_of_a_command() -> None:
         b"",
         b"pyqmail: fatal: there is no command sh; pyqmail alone lists them\n",
     )
+
+
+def test_every_command_shows_its_page_when_asked_for_help_and_nothing_else() -> None:
+    for name in "tcpserver", "svstat", "qmail-local", "pyqmail":
+        done = run(name, "--help")
+        assert (done.code, done.err) == (0, b"")
+        assert done.out.startswith(name.encode() + b" - ") and b"\nUsage: " in done.out and done.out.endswith(b"\n")
+    assert run("tcpserver", "--help", "0", "0", "true").code == 100

@@ -42,6 +42,29 @@ def test_what_is_printed_is_what_would_be_queued(home: Home) -> None:
     assert b"Subject: \xc3\xa4 =?utf-8?q?=C3=A4?= \xff\n\n\0\xff\n" in printed
 
 
+@pytest.mark.parametrize(
+    ("field", "printed"),
+    [
+        ("To: undisclosed-recipients:;", "To: undisclosed-recipients: ;"),
+        ("To: team: joe, sue@far.example;, bob", "To: team: joe@heaven.af.mil, sue@far.example;, bob@heaven.af.mil"),
+        (
+            "Cc: =?utf-8?Q?J=C3=B6rg_M=C3=BCller?= <joerg@far.example>",
+            "Cc: =?utf-8?Q?J=C3=B6rg_M=C3=BCller?= <joerg@far.example>",
+        ),
+        ('From: "Müller, Jörg" <joerg@far.example>', 'From: "Müller, Jörg" <joerg@far.example>'),
+        (
+            "Subject: =?utf-8?B?w6Q=?= ä und: so, weiter\n <fort>",
+            "Subject: =?utf-8?B?w6Q=?= ä und: so, weiter\n <fort>",
+        ),
+        ("To: joe@[192.0.2.1], sue@[IPv6:2001:db8::1]", "To: joe@[192.0.2.1], sue@[IPv6:2001:db8::1]"),
+    ],
+)
+def test_what_mail_programs_write_today_stays_as_it_is(home: Home, field: str, printed: str) -> None:
+    done = home.command("qmail-inject", "-n", text=f"{field}\n\nhello\n".encode())
+    assert done.code == 0
+    assert f"{printed}\n" in done.out.decode()
+
+
 def test_no_two_messages_have_one_identifier(home: Home) -> None:
     code = """if True:
         import os

@@ -316,3 +316,35 @@ def test_a_message_of_fifty_megabytes_takes_no_more_memory_than_a_small_one(home
     small = home / "small"
     small.write_bytes(line)
     assert peak(large) - peak(small) < 2048
+
+
+# -- control/trace ---------------------------------------------------------------------------
+
+
+def test_with_trace_a_report_of_success_names_the_addresses_that_were_tried_in_vain(
+    home: Path, name_server: str
+) -> None:
+    (home / "control/trace").write_text("1\n")
+    with Peer(GOOD, host="::1") as peer:
+        reports = remote(home, peer.port, relay="here.example", DNSCACHEIP=name_server)
+    accepted = ACCEPTED.replace(b"127.0.0.1", b"::1")
+    assert reports == accepted[:-1] + b"Tried 127.0.0.1: connection refused.\n\0"
+
+
+def test_with_trace_a_report_of_failure_names_every_address_and_what_is_the_matter(
+    home: Path, name_server: str, full: int
+) -> None:
+    (home / "control/timeoutconnect").write_text("1\n")
+    (home / "control/trace").write_text("1\n")
+    refused = b"Tried ::1: connection refused.\n\0"
+    for why in b"timed out", b"left alone, it timed out lately":
+        reports = remote(home, full, relay="here.example", DNSCACHEIP=name_server)
+        assert reports == NO_CONNECTION[:-1] + b"Tried 127.0.0.1: %s.\n" % why + refused
+        past = (int(time.time()) - 1000).to_bytes(4, "little")
+        (home / "queue/lock/tcpto").write_bytes(b"\x7f\0\0\1\2\0\0\0" + past + bytes(1024 - 12))
+
+
+def test_with_trace_a_report_is_the_usual_one_where_the_first_address_answers(home: Path) -> None:
+    (home / "control/trace").write_text("1\n")
+    with Peer(GOOD) as peer:
+        assert remote(home, peer.port) == ACCEPTED

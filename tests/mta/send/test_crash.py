@@ -62,7 +62,8 @@ class Spawned(Channel):
 
     def __init__(self, state: State, notes: Notes, index: int, outside: Path) -> None:
         pipe = os.pipe()
-        super().__init__(state, notes, index, pipe[1], pipe[0], 3)
+        os.write(pipe[1], b"\3")
+        super().__init__(state, notes, index, pipe[1], pipe[0])
         self.outside = outside
 
     def flush(self) -> None:

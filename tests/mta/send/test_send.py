@@ -241,7 +241,6 @@ def test_hup_reads_the_local_hosts_again(home: Home) -> None:
         sending.logged("end msg")  # it has looked into todo
         home.control("locals", "new.example")
         home.control("virtualdomains", "virt.example:joe")
-        home.control("concurrencylocal", "5")
         sending.kill(signal.SIGHUP)
         home.submit(b"a@new.example", b"b@virt.example", b"c@example.org")
         home.pull()
@@ -251,11 +250,47 @@ def test_hup_reads_the_local_hosts_again(home: Home) -> None:
             ("local", b"joe-b@virt.example"),
             ("remote", b"c@example.org"),
         }
-        assert not count(sending.lines, "local 0/5")
         (home.home / "control/locals").unlink()
         (home.home / "control/locals").mkdir()
         sending.kill(signal.SIGHUP)
         sending.logged("alert: unable to reread control/locals")
+
+
+def test_hup_reads_how_many_may_run_again(home: Home) -> None:
+    home.control("concurrencylocal", "2")
+    home.submit(*(b"hold%d@example.org" % n for n in range(9)))
+    with Sending(home) as sending:
+        until(lambda: len(sending.held) == 2)
+        home.control("concurrencylocal", "6")
+        sending.kill(signal.SIGHUP)
+        until(lambda: len(sending.held) == 6)
+        sending.logged("status: local 6/6 remote 0/20")
+        home.control("concurrencylocal", "1")
+        sending.kill(signal.SIGHUP)
+        home.submit(b"joe@far.example")
+        home.pull()
+        sending.logged("status: local 6/1 remote 1/20")
+        for n in range(6):
+            sending.release(b"hold%d@example.org" % n)
+        sending.logged("status: local 1/1 remote 0/20")
+        (home.home / "control/concurrencyremote").mkdir()
+        sending.kill(signal.SIGHUP)
+        sending.logged("alert: unable to reread control/concurrencyremote")
+
+
+def test_a_spawner_may_run_hundreds_at_a_time(home: Home) -> None:
+    home.control("concurrencylocal", "300")
+    home.submit(*(b"hold%d@example.org" % n for n in range(310)))
+    with Sending(home, limit=1000) as sending:
+        until(lambda: len(sending.held) == 300)
+        sending.logged("status: local 300/300 remote 0/20")
+        assert {request.slot for request in sending.requests} == {*range(300)}
+        sending.say(LOCAL, b"\xff\xffKwho?\0")
+        sending.logged("warning: internal error: delivery report out of range")
+        sending.release(b"hold256@example.org", b"Dno")
+        sending.logged("delivery 257: failure: no")
+        until(lambda: len(sending.held) == 300)
+        assert sending.requests[-1].slot == 256
 
 
 def test_term_waits_for_what_runs_and_begins_nothing(home: Home) -> None:

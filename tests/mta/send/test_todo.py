@@ -98,3 +98,13 @@ def test_a_message_that_the_disk_does_not_take_is_tried_again(home: Home) -> Non
         blocked.rmdir()
         home.pull()
         sending.logged(f"end msg {number}")
+
+
+def test_a_full_todo_does_not_hold_up_deliveries(home: Home) -> None:
+    for _ in range(300):
+        home.submit(b"joe@example.org")
+    with Sending(home) as sending:
+        sending.logged("end msg", 300)
+        kinds = [line.split()[0] for line in sending.lines if line.startswith(("new msg", "delivery"))]
+        last_new = len(kinds) - 1 - kinds[::-1].index("new")
+        assert kinds[:last_new].count("delivery") >= 10  # as many as may run, at the least once

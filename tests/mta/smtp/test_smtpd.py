@@ -81,7 +81,7 @@ def test_a_client_that_hangs_up_queues_nothing_and_is_no_success(home: Home) -> 
 
 
 @pytest.mark.parametrize(
-    "name", ["me", "smtpgreeting", "localiphost", "timeoutsmtpd", "rcpthosts", "badmailfrom", "databytes"]
+    "name", ["me", "smtpgreeting", "localiphost", "timeoutsmtpd", "rcpthosts", "badmailfrom", "databytes", "trace"]
 )
 def test_a_control_file_that_cannot_be_read_sends_clients_away_for_now(home: Home, name: str) -> None:
     (home.folder / "control" / name).unlink(missing_ok=True)
@@ -282,3 +282,53 @@ def test_a_session_in_a_warm_worker_costs_few_system_calls(home: Home, tmp_path:
 
 def test_the_command_is_where_users_find_it() -> None:
     assert (BIN / "qmail-smtpd").exists()
+
+
+# -- control/trace ---------------------------------------------------------------------------
+
+
+def test_nothing_is_logged_unless_trace_asks_for_it(home: Home) -> None:
+    refused = MESSAGE.replace(b"DATA", b"RCPT TO:<joe@far.example>\r\nDATA")
+    assert home.smtpd(refused).err == b""
+    home.control(trace="0")
+    assert home.smtpd(refused).err == b""
+
+
+def test_with_trace_a_message_is_logged_under_the_number_that_its_client_is_told(home: Home) -> None:
+    home.control(trace="1")
+    code, out, err = home.smtpd(MESSAGE.replace(b"DATA", b"RCPT TO:<ann@heaven.af.mil>\r\nDATA"))
+    qp = re.search(rb"250 ok \d+ qp (\d+)\r\n", out)
+    assert code == 0 and qp
+    line = rb"qmail-smtpd: pid \d+ client 192.0.2.7 qp %s: bytes 18 from <joe@irs.gov> rcpts 2\n" % qp[1]
+    assert re.fullmatch(line, err)
+
+
+def test_with_trace_who_is_refused_is_logged_with_the_reply(home: Home) -> None:
+    home.control(trace="1", badmailfrom="@bad.example")
+    text = (
+        b"MAIL FROM:<a b@bad.example>\r\nRCPT TO:<bill@heaven.af.mil>\r\n"
+        b"MAIL FROM:<joe@irs.gov>\r\nRCPT TO:<joe%@far.example>\r\nRCPT TO:<" + b"x" * 2000 + b"@y>\r\n"
+        b"MAIL FROM:<" + b"y" * 2000 + b">\r\nDATA\r\nQUIT\r\n"
+    )
+    _, _, err = home.smtpd(text, TCPREMOTEINFO="me\nme")
+    who = b"qmail-smtpd: pid N client me/me@192.0.2.7 refused: "
+    assert re.sub(rb"pid \d+", b"pid N", err).splitlines() == [
+        who + b"from <a_b@bad.example> to <bill@heaven.af.mil>: "
+        b"553_sorry,_your_envelope_sender_is_in_my_badmailfrom_list_(#5.7.1)",
+        who + b"from <joe@irs.gov> to <joe_@far.example>: "
+        b"553_sorry,_that_domain_isn't_in_my_list_of_allowed_rcpthosts_(#5.7.1)",
+        who + b"from <joe@irs.gov> to <" + b"x" * 899 + b">: 555_syntax_error_(#5.5.4)",
+        who + b"from <" + b"y" * 899 + b">: 555_syntax_error_(#5.5.4)",
+    ]
+
+
+def test_with_trace_a_whole_message_that_is_refused_or_breaks_off_is_logged_once(home: Home) -> None:
+    home.control(trace="1", databytes="5")
+    why = {
+        MESSAGE: b"552_sorry,_that_message_size_exceeds_my_databytes_limit_(#5.3.4)",
+        MESSAGE.replace(b"hello\r\n", b"h\n"): b"451_See_https://cr.yp.to/docs/smtplf.html.",
+        MESSAGE[:-10]: b"connection_lost_before_the_end_of_the_message",
+    }
+    for text, words in why.items():
+        line = rb"qmail-smtpd: pid \d+ client 192.0.2.7 refused: from <joe@irs.gov> to <bill@heaven.af.mil> rcpts 1: "
+        assert re.fullmatch(line + re.escape(words) + b"\n", home.smtpd(text).err), text

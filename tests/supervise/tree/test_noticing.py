@@ -80,7 +80,7 @@ def test_a_second_name_is_no_second_service(tree: Tree) -> None:
     (tree.folder / "again").symlink_to("s")
     look(tree)
     assert pid_of(place) == pid
-    assert sorted(title_of(child) for child in children(svscan.pid)) == ["supervise s seen-by-a-look"]
+    until(lambda: [title_of(child) for child in children(svscan.pid)] == ["supervise s seen-by-a-look"])
     (tree.folder / "again").unlink()
 
 
