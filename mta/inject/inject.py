@@ -65,10 +65,11 @@ from mta.inject.fields import Header
 from mta.inject.options import Options, Wishes
 from mta.inject.recipients import complete
 from mta.inject.rewriting import Hosts
+from mta.queue.codes import trouble
 from mta.queue.submit import Submission
 from mta.tokens import Unparsable
 from supervise.command import Argv, command
-from supervise.errors import PERMANENT, Permanent, Temporary, Usage
+from supervise.errors import PERMANENT, Temporary, Usage
 from supervise.fd import Reader, chunks, write_all
 
 TYPE_CHECKING = False
@@ -156,12 +157,7 @@ def queue(sender: bytes, recipients: list[bytes], text: bytes, pieces: Iterable[
     """
     submission = Submission()
     submission.write(text)
-    try:
-        for piece in pieces:
-            submission.write(piece)
-    except Temporary:
-        submission.abandon()
-        raise
+    submission.take(pieces)
     verdict = submission.send(sender, recipients)
     if verdict:
-        raise (Permanent if verdict.startswith(b"D") else Temporary)(verdict[1:])
+        raise trouble(verdict)

@@ -7,7 +7,8 @@ import os
 from mta.local.dotqmail import MAILDIR, meaning
 from mta.mailbox import maildir, mbox
 from supervise.command import say
-from supervise.errors import TEMPORARY, Permanent, Temporary, Trouble, reason
+from supervise.errors import TEMPORARY, Permanent, Temporary, reason
+from supervise.fd import chunks
 from supervise.program import execute, find, follow, spawn, take_name
 
 TYPE_CHECKING = False
@@ -108,12 +109,17 @@ def forward(recipients: list[bytes], sender: bytes, head: bytes) -> int:
     Raises:
         Temporary, Permanent: the queue does not take it.
     """
-    from mta.queue import submit  # most deliveries go without it
+    from mta.queue.codes import trouble
+    from mta.queue.submit import Submission  # most deliveries go without it
 
     rewind()
+    submission = Submission()
+    submission.write(head)
     try:
-        return submit.forward(MESSAGE, sender, map(meaning, recipients), head)
+        submission.take(chunks(MESSAGE))
     except OSError as error:
         raise Temporary(b"Unable to read message: %s. (#4.3.0)" % reason(error)) from None
-    except Trouble as refusal:
-        raise type(refusal)(b"Unable to forward message: %s." % refusal.line) from None
+    verdict = submission.send(sender, [meaning(recipient) for recipient in recipients])
+    if verdict:
+        raise trouble(verdict, b"Unable to forward message: %s.")
+    return submission.pid

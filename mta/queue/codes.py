@@ -6,6 +6,12 @@ program has said on descriptor 6 what to tell, with the letter in front.
 
 from __future__ import annotations
 
+from supervise.errors import Permanent, Temporary
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from supervise.errors import Trouble
+
 OK = 0
 TOO_LONG = 11  # an address in the envelope
 MEMORY = 51
@@ -82,3 +88,8 @@ def verdict(code: int, own: bytes = b"") -> bytes:
     if code in TEXTS:
         return TEXTS[code]
     return NEVER if 11 <= code <= 40 else LATER
+
+
+def trouble(verdict: bytes, told: bytes = b"%s") -> Trouble:
+    """What to raise for the *verdict* of a queue that did not take a message; in *told*, %s is its text."""
+    return (Permanent if verdict.startswith(b"D") else Temporary)(told % verdict[1:])

@@ -26,8 +26,8 @@ import signal
 
 from mta.home import home, program
 from mta.queue import codes, envelope, handover
-from supervise.errors import Permanent, Temporary
-from supervise.fd import chunks, write_all
+from supervise.errors import Trouble
+from supervise.fd import write_all
 from supervise.program import execute, find, follow, locate, spawn
 
 TYPE_CHECKING = False
@@ -59,6 +59,15 @@ class Submission:
         self.kept += data
         if len(self.kept) > KEPT:
             self._hand_on()
+
+    def take(self, pieces: Iterable[bytes]) -> None:
+        """Add all *pieces*; when they cannot be read to their end, the message is forgotten."""
+        try:
+            for data in pieces:
+                self.write(data)
+        except (OSError, Trouble):
+            self.abandon()
+            raise
 
     def send(self, sender: bytes, recipients: Iterable[bytes]) -> bytes:
         """Finish the message, hand over the envelope and wait for the answer.
@@ -99,27 +108,6 @@ class Submission:
         if self.taker is not None and not self.failed:
             self.failed = not feed(self.taker.message, self.kept)
         self.kept.clear()
-
-
-def forward(message: int, sender: bytes, recipients: Iterable[bytes], head: bytes = b"") -> int:
-    """Queue what the descriptor *message* still has, *head* before it; the pid of who queued it, 0 when not known.
-
-    Raises:
-        OSError: the message cannot be read; nothing is queued.
-        Temporary, Permanent: the queue does not take it; in its own words.
-    """
-    submission = Submission()
-    submission.write(head)
-    try:
-        for data in chunks(message):
-            submission.write(data)
-    except OSError:
-        submission.abandon()
-        raise
-    verdict = submission.send(sender, recipients)
-    if verdict:
-        raise (Permanent if verdict.startswith(b"D") else Temporary)(verdict[1:])
-    return submission.pid
 
 
 def taker() -> Taker:

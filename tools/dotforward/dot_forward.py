@@ -52,13 +52,12 @@ import os
 from mta.local.dotqmail import meaning
 from mta.tokens import Unparsable
 from supervise.command import Argv, command, say
-from supervise.errors import Temporary, Trouble
+from supervise.errors import Temporary
 from supervise.files import slurp
 from supervise.options import options
 from tools.fastforward.recipients import ADDRESS, FILE, NAME, PROGRAM, Hosts, lines, recipients
 
 ENOUGH = 99  # the exit code that ends a .qmail file
-MESSAGE = 0  # the descriptor
 
 
 @command(b"dot-forward", b"[ -nN ] file ...")
@@ -162,16 +161,10 @@ class Forward:
         """
         if not self.for_real or not self.addresses:
             return
-        from mta.queue import submit
+        from tools.fastforward.copy import send
 
-        sender, head = (os.environb.get(name, b"") for name in (b"NEWSENDER", b"DTLINE"))
-        try:
-            pid = submit.forward(MESSAGE, sender, self.addresses, head)
-        except OSError as error:
-            raise Temporary(b"unable to read message", error) from None
-        except Trouble as refusal:
-            raise type(refusal)(b"unable to forward message: " + refusal.line) from None
-        say(b"dot-forward: info: qp %d" % pid)
+        sender = os.environb.get(b"NEWSENDER", b"")
+        say(b"dot-forward: info: qp %d" % send(sender, self.addresses, b"unable to forward message: %s"))
 
     def show(self, text: bytes) -> None:
         """Print what is done, if it is not done for real."""

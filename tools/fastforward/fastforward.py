@@ -57,7 +57,6 @@ from tools.fastforward.database import Database
 from tools.fastforward.instructions import COMMANDS, OWNER
 
 ENOUGH = 99  # the exit code that ends a .qmail file
-MESSAGE = 0  # the descriptor
 UNKNOWN = b"original envelope sender"
 SAFE = bytes(byte if 32 <= byte < 127 else ord("_") for byte in range(256))
 
@@ -148,12 +147,7 @@ def forward(sender: bytes, addresses: list[bytes]) -> None:
     Raises:
         Temporary, Permanent: the queue does not take it.
     """
-    from mta.queue import submit
+    if addresses:
+        from tools.fastforward.copy import send
 
-    if not addresses:
-        return
-    try:
-        pid = submit.forward(MESSAGE, sender, addresses, os.environb.get(b"DTLINE", b""))
-    except OSError as error:
-        raise Temporary(b"unable to read message", error) from None
-    say(b"fastforward: qp %d" % pid)
+        say(b"fastforward: qp %d" % send(sender, addresses))
