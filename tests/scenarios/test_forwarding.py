@@ -180,3 +180,43 @@ def test_a_forward_file_that_is_wrong_keeps_the_message_in_the_queue_until_it_is
     mail.svc("-a", "qmail-send")
     mail.sue.received(text)
     mail.wait_until_empty()
+
+
+# -- programs of users -----------------------------------------------------------------------
+
+
+@pytest.fixture
+def dot_qmail(mail: Instance) -> Iterator[None]:
+    """Takes away .qmail files and what programs in them keep."""
+    yield
+    for name in ".qmail", ".maildups", ".vacation.msg.answered":
+        (mail.joe.home / name).unlink(missing_ok=True)
+
+
+@pytest.mark.usefixtures("dot_qmail")
+def test_who_writes_to_a_user_on_vacation_gets_one_answer(mail: Instance) -> None:
+    mail.joe.write(".vacation.msg", "Subject: away\n\nI am away until the first.\n")
+    mail.joe.write(".qmail", "| qmail-vacation .vacation.msg\n./Maildir/\n")
+    first = mail.send(mail.joe.address, sender="sue@mail.example")
+    answer = mail.sue.received("I am away until the first.")
+    assert b"Return-Path: <>\n" in answer and b"\nAuto-Submitted: auto-replied\n" in answer
+    assert b"\nFrom: joe@mail.example\n" in answer and b"\nSubject: away\n" in answer
+    second = mail.send(mail.joe.address, sender="sue@mail.example")
+    bounce = mail.send(mail.joe.address, sender="")
+    for text in first, second, bounce:
+        mail.joe.received(text)
+    mail.wait_until_empty()
+    assert sum(b"I am away until the first." in message for message in mail.sue.messages()) == 1
+
+
+@pytest.mark.usefixtures("dot_qmail")
+def test_a_message_that_comes_twice_is_delivered_once(mail: Instance) -> None:
+    mail.joe.write(".qmail", "| eliminate-dups\n./Maildir/\n")
+    message = "From: sue@mail.example\nSubject: twice\nMessage-ID: <twice@mail.example>\n\ntwice\n"
+    for _ in range(2):
+        before = len(mail.log("qmail-send"))
+        with mail.smtp() as client:
+            client.sendmail("sue@mail.example", [mail.joe.address], message)
+        mail.logged("qmail-send", "success: ", before)
+        mail.wait_until_empty()
+    assert sum(b"\n\ntwice\n" in delivered for delivered in mail.joe.messages()) == 1

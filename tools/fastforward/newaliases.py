@@ -25,7 +25,8 @@ message with the lines `From `, Return-Path and Delivered-To in front. `:include
 list FILE.bin (see newinclude). Files cannot be recipients. When there is an alias owner-NAME, what is forwarded for
 NAME has owner-NAME as its envelope sender.
 
-With a file the table is that one, and the database and its draft stand beside it.
+With a file the table is that one, and the database and its draft stand beside it. Words that begin with a hyphen are
+options of other newaliases, which mean nothing here.
 
 Exit status:
     0    the database is new
@@ -65,7 +66,7 @@ OWNER = b"owner-"
 def main(argv: Argv) -> int:
     from ucspi import cdb  # slow to import
 
-    source = next((word for word in argv[1:] if not word.startswith(b"-")), ALIASES)  # sendmail's had options
+    source = next((word for word in argv[1:] if not word.startswith(b"-")), ALIASES)
     name, draft = source + b".cdb", source + b".tmp"
     hosts = Hosts()
     content = read(source)

@@ -8,7 +8,8 @@ another way or to another address of the user:
     | eliminate-dups
     ./Maildir/
 
-Messages are the same when Date, From, To, Cc, Subject and Message-ID are. What has come is kept in file, by default
+Messages are the same when Date, From, To, Cc, Subject and Message-ID are; without Message-ID, when the body is the same
+too. What has come is kept in file, by default
 .maildups in the home, for a week. A message that is tried again, because a line that follows failed, is no duplicate:
 its whole header is that of the last time, and it is for the same recipient.
 
@@ -50,8 +51,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 DUPLICATE = 99
+NUMBER = b"message-id"
 WEEK = 7 * 86400
-FIELDS = (b"date", b"from", b"to", b"cc", b"subject", b"message-id")
+FIELDS = (b"date", b"from", b"to", b"cc", b"subject", NUMBER)
 WORDS = {b"strict": b"s", b"no-purge": b"p", b"no-check": b"c", b"dump": b"d"}
 
 
@@ -110,7 +112,7 @@ def fingerprints(strict: bool) -> tuple[bytes, bytes]:
     fields, beginning = split(reader)
     told = [wanted + b":" + b" ".join(value) + b"\n" for wanted in FIELDS for value in values(fields, wanted)]
     message = sha256(b"".join(told))
-    if strict:
+    if strict or not any(values(fields, NUMBER)):
         for data in body(beginning, reader):
             message.update(data)
     copy = sha256(os.environb.get(b"RECIPIENT", b"") + b"\0" + b"".join(fields))

@@ -152,6 +152,12 @@ def test_a_wrong_entry_leaves_the_old_database(forwarding: Forwarding, entry: st
     assert not (forwarding.folder / "aliases.tmp").exists()
 
 
+def test_options_of_other_newaliases_mean_nothing(forwarding: Forwarding) -> None:
+    forwarding.write("aliases", "root: joe\n")
+    assert forwarding.here("newaliases", "-v", "aliases", "-oA") == (0, b"", b"")
+    assert (forwarding.folder / "aliases.cdb").exists()
+
+
 def test_an_entry_of_nothing_is_nothing(forwarding: Forwarding) -> None:
     assert compiled(forwarding, "(just a comment)\n,:;\n\t\n") == ""
     assert compiled(forwarding, "") == ""

@@ -55,6 +55,15 @@ def test_the_body_counts_only_when_it_is_asked_for() -> None:
 
 
 @pytest.mark.usefixtures("home")
+@pytest.mark.parametrize("number", [b"", b"Message-ID: \n"])
+def test_the_body_counts_when_no_number_tells_messages_apart(number: bytes) -> None:
+    message = b"From: joe@x\nSubject: report\n" + number
+    assert take(message + b"\nmonday\n").code == 0
+    assert take(b"Received: x\n" + message + b"\ntuesday\n").code == 0
+    assert take(b"Received: y\n" + message + b"\nmonday\n").code == 99
+
+
+@pytest.mark.usefixtures("home")
 def test_messages_that_say_nothing_of_themselves_are_all_taken() -> None:
     for message in b"", b"\nbody\n", b"X: y\n\n", b"no header\n":
         for received in b"", b"Received: x\n":
