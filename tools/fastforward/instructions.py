@@ -48,11 +48,13 @@ def compile(lines: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:
         Permanent: these are no instructions.
     """
     target: bytes | None = None
-    word = data = b""
+    letters, data = bytearray(), bytearray()
     for mark, text in marks(lines):
-        word += text
+        letters += text
         if not mark:
             continue
+        word = bytes(letters)
+        letters.clear()
         if mark == b":":
             if target is not None:
                 raise Permanent(b"double colons are not permitted")
@@ -63,12 +65,12 @@ def compile(lines: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:
             yield OWNER + target, word[1:]
         elif word:
             data += spelled(word) + b"\0"
-        word = b""
         if mark == b";":
             if data:
-                yield COMMANDS + (target or b""), data
-            target, data = None, b""
-    if target is not None or word:
+                yield COMMANDS + (target or b""), bytes(data)
+            target = None
+            data.clear()
+    if target is not None or letters:
         raise Permanent(b"final instruction must end with semicolon")
 
 

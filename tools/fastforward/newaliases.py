@@ -108,15 +108,15 @@ def records(content: bytes, hosts: Hosts) -> Iterator[tuple[bytes, bytes]]:
 
 def entries(content: bytes) -> Iterator[bytes]:
     """The entries of the table *content*: lines, each with those that go on with it; no empty lines, no comments."""
-    entry = b""
+    entry: list[bytes] = []
     for line in [*content.split(b"\n"), b"#"]:
         if not line:
             continue
         if entry and not line.startswith((b" ", b"\t")):
-            if not entry.startswith(b"#"):
-                yield entry
-            entry = b""
-        entry += line + b"\n"
+            if not entry[0].startswith(b"#"):
+                yield b"".join(entry)
+            entry = []
+        entry.append(line + b"\n")
 
 
 def target(kind: bytes, text: bytes) -> bytes:
