@@ -1,10 +1,10 @@
 """dot-forward - follow a .forward file
 
-Usage: | dot-forward [ -nN ] file ...    (in .qmail)
+Usage: dot-forward [ -nN ] file ...
 
-dot-forward reads a message from descriptor 0 and does with it what the first of the files says that exists and says
-anything. Each line has recipients, with commas between them, as a header field has them; a line that begins with `#`
-has none:
+dot-forward is a line of a .qmail file, or of the default delivery. It reads a message from descriptor 0 and does with
+it what the first of the files says that exists and says anything. Each line has recipients, with commas between them,
+as a header field has them; a line that begins with `#` has none:
 
     bob, sue@elsewhere.example (Sue), "A. B." <ab@host>
     \\joe, "|vacation joe"

@@ -1,9 +1,10 @@
 """fastforward - forward a message by a forwarding database
 
-Usage: | fastforward [ -nNpPdD ] cdb    (in .qmail-default)
+Usage: fastforward [ -nNpPdD ] cdb
 
-fastforward reads a message from descriptor 0 and does with it what the forwarding database cdb says for its
-recipient. setforward and newaliases make such files. A recipient for whom it says nothing bounces.
+fastforward is a line of a .qmail file, usually of .qmail-default. It reads a message from descriptor 0 and does with
+it what the forwarding database cdb says for its recipient. setforward and newaliases make such files. A recipient for
+whom it says nothing bounces.
 
 Of user@host.example, user@host.example itself is looked for first, then @host.example, then user@; upper and lower
 case do not differ. An address that this forwards to is looked for in turn, itself only; so is each member of a list.

@@ -1,6 +1,6 @@
 """eliminate-dups - take a message once, however often it comes
 
-Usage: | eliminate-dups [ --strict ] [ --no-purge ] [ --no-check ] [ --dump ] [ file ]    (in .qmail)
+Usage: eliminate-dups [ --strict ] [ --no-purge ] [ --no-check ] [ --dump ] [ file ]
 
 eliminate-dups reads a message from descriptor 0 and ends the .qmail file when the same message has come before, by
 another way or to another address of the user:

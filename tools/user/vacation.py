@@ -1,6 +1,6 @@
 """qmail-vacation - answer mail while its reader is away
 
-Usage: | qmail-vacation [ -j ] [ -tN ] [ -aADDRESS ] messagefile    (in .qmail)
+Usage: qmail-vacation [ -j ] [ -tN ] [ -aADDRESS ] messagefile
 
 qmail-vacation reads a message from descriptor 0 and sends the text in messagefile to its sender, once a week to each:
 
