@@ -67,7 +67,8 @@ class Command:
             say(b"%s: usage: %s %s" % (self.name, self.name, self.usage))
             return self.usage_code
         except Trouble as trouble:
-            say(self.name + b": fatal: " + trouble.line)
+            if trouble.line:  # else somebody has said it already
+                say(self.name + b": fatal: " + trouble.line)
             return trouble.code
         except MemoryError:
             say(self.name + b": fatal: out of memory")

@@ -105,6 +105,17 @@ class Reader:
         return data
 
 
+def lines(fd: int) -> Iterator[bytes]:
+    """The lines of *fd* with their ends; the last one may lack it."""
+    rest = b""
+    for data in chunks(fd):
+        *whole, rest = (rest + data).split(b"\n")
+        for line in whole:
+            yield line + b"\n"
+    if rest:
+        yield rest
+
+
 class Writer:
     """Write whole, with a time limit.
 

@@ -88,6 +88,13 @@ class announced:
             os.unlink(self.draft)
 
 
+def obstacle(error: OSError, name: bytes, draft: bytes) -> bytes:
+    """Which step it was that failed with *error* when *draft* was to become *name*."""
+    if error.filename2 is not None:
+        return b"unable to move %s to %s" % (draft, name)
+    return (b"unable to create " if error.filename is not None else b"unable to write to ") + draft
+
+
 def publish(name: bytes, draft: bytes, content: bytes, mode: int = 0o644) -> None:
     """Make *content* the file *name* in one step, by way of *draft*, and put nothing on disk.
 

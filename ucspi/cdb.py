@@ -32,6 +32,7 @@ from supervise.files import announced, identity
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from typing import Self
 
 HEADER = 2048
 PAIR = struct.Struct("<II")
@@ -57,7 +58,7 @@ class Cdb:
         self.header = self.read(HEADER, 0)
 
     @classmethod
-    def open(cls, path: bytes) -> Cdb | None:
+    def open(cls, path: bytes) -> Self | None:
         """Open the cdb *path*; None when there is no such file.
 
         Raises:

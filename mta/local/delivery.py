@@ -9,14 +9,17 @@ from mta.mailbox import maildir, mbox
 from supervise.command import say
 from supervise.errors import TEMPORARY, Permanent, Temporary, reason
 from supervise.fd import chunks
-from supervise.program import execute, spawn
+from supervise.program import execute, find, follow, spawn, take_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from mta.local.environment import Envelope
+    from supervise.command import Argv, Command
 
 MESSAGE = 0  # the descriptor
 ENOUGH = 99  # exit code of a program: skip the lines that follow
+# What words consist of that a shell takes as they are, and blanks.
+WORDS = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.,:/@%+=- \t"
 HARD = (64, 65, 70, 76, 77, 78, 100, 112)  # exit codes that bounce; 64 to 78 are those of sysexits.h
 
 
@@ -53,8 +56,10 @@ def run(program: bytes) -> bool:
         Temporary, Permanent: it says so, in words of its own.
     """
     rewind()
+    program = meaning(program)
+    ours = own(program)
     try:
-        pid = spawn(lambda: shell(meaning(program)))
+        pid = spawn((lambda: be(*ours)) if ours else lambda: shell(program))
     except OSError as error:
         raise Temporary(b"Unable to fork: %s. (#4.3.0)" % reason(error)) from None
     _, status = os.waitpid(pid, 0)
@@ -66,6 +71,27 @@ def run(program: bytes) -> bool:
     if code not in (0, ENOUGH):
         raise Temporary
     return code != ENOUGH
+
+
+def own(program: bytes) -> tuple[Command, Argv] | None:
+    """The command of ours that *program* runs, and its arguments; None when it takes a shell, or is not ours.
+
+    A shell would do nothing with these words but exec the first, and then an interpreter would have to start.
+    """
+    words = program.split()
+    if not words or program.translate(None, WORDS) or b"=" in words[0]:
+        return None
+    try:
+        command = find(words[0])
+    except (ImportError, MemoryError):
+        return None
+    return (command, words) if command else None
+
+
+def be(command: Command, argv: Argv) -> int:
+    """Be a *command* of ours; its exit code."""
+    take_name(argv[0])
+    return follow(command, argv)
 
 
 def shell(program: bytes) -> int:

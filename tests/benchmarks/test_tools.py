@@ -81,6 +81,16 @@ def test_service_trees_are_measured(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir()) and not living_in(tmp_path)
 
 
+def test_forwarding_tables_are_measured(tmp_path: Path) -> None:
+    benchmark = start(tmp_path, "forwards.py --aliases 300 --messages 3 --rounds 1")
+    out, err = benchmark.communicate(timeout=60)
+    assert (benchmark.returncode, err) == (0, "")
+    heading, _, *works = rows(out).values()
+    assert len(works) == 4
+    assert all(float(row[heading.index("pyqmail")]) > 0 for row in works)
+    assert not list(tmp_path.iterdir())
+
+
 def test_servers_of_connections_are_measured(tmp_path: Path) -> None:
     words = "--connections 40 --rounds 1 --rules 300 --idle 3 --trace 2 --only served,rules,idle"
     benchmark = start(tmp_path, "connections.py " + words)

@@ -41,6 +41,7 @@ from __future__ import annotations
 from supervise.command import Argv, command, say
 from supervise.errors import Temporary, Usage
 from supervise.fd import chunks
+from supervise.files import obstacle
 from ucspi import cdb
 from ucspi.rules.rules import compile
 
@@ -57,7 +58,7 @@ def main(argv: Argv) -> int:
     try:
         cdb.write(name, draft, records())
     except OSError as error:
-        raise Temporary(trouble(error, name, draft), error) from None
+        raise Temporary(obstacle(error, name, draft), error) from None
     return 0
 
 
@@ -67,10 +68,3 @@ def records() -> Iterator[tuple[bytes, bytes]]:
         yield from compile(chunks(0), lambda line: say(b"tcprules: warning: " + line))
     except OSError as error:
         raise Temporary(b"unable to read input", error) from None
-
-
-def trouble(error: OSError, name: bytes, draft: bytes) -> bytes:
-    """What could not be done when writing *name* by way of *draft* failed with *error*."""
-    if error.filename2 is not None:
-        return b"unable to move %s to %s" % (draft, name)
-    return (b"unable to create " if error.filename is not None else b"unable to write to ") + draft

@@ -14,10 +14,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from supervise.errors import Permanent, Temporary
+from supervise.files import obstacle
 from ucspi import cdb
 from ucspi.cdb import Cdb
 from ucspi.rules.rules import compile, decide, keys, unpack
-from ucspi.rules.tcprules import trouble
 
 ORIGINAL = Path("/usr/bin/tcprules")
 
@@ -247,7 +247,7 @@ def test_tcprules_says_what_it_cannot_do() -> None:
     assert run("tcprules", "d", "r.tmp").err == b"tcprules: fatal: unable to move r.tmp to d: is a directory\n"
     assert run("tcprules", "r.cdb", "d").err == b"tcprules: fatal: unable to create d: is a directory\n"
     unwritten = OSError(errno.ENOSPC, "")
-    assert trouble(unwritten, b"r.cdb", b"r.tmp") == b"unable to write to r.tmp"
+    assert obstacle(unwritten, b"r.cdb", b"r.tmp") == b"unable to write to r.tmp"
     unread = run("sh", "-c", "tcprules r.cdb r.tmp 0>d/x")
     assert unread == (111, b"", b"tcprules: fatal: unable to read input: file descriptor not open\n")
     assert os.listdir() == ["d"]

@@ -1,0 +1,181 @@
+"""qmail-vacation: who gets an answer, which, and how often."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from commands import Result
+from forwarding import Forwarding
+
+HEADER = "From: Sue <sue@far.example>\nTo: Joe <JOE@here.example>, ann@x\nSubject: lunch\n today?\nMessage-ID: <1@x>\n"
+TEXT = "I am away, and will read about $SUBJECT later.\n"
+
+
+@pytest.fixture
+def away(forwarding: Forwarding) -> Forwarding:
+    """Joe's home."""
+    forwarding.write(".vacation.msg", TEXT)
+    forwarding.delivery |= {"SENDER": "sue@far.example", "RECIPIENT": "joe@here.example", "EXT": "", "DEFAULT": None}
+    return forwarding
+
+
+def tell(away: Forwarding, header: str = HEADER, *options: str, **env: str | None) -> Result:
+    """Give a message to qmail-vacation."""
+    for file in "message", "envelope":
+        (away.folder / file).unlink(missing_ok=True)
+    message = (header + "\nhello\n").encode("latin-1")
+    return away.forward("qmail-vacation", *options, ".vacation.msg", message=message, **env)
+
+
+def answered(away: Forwarding, header: str = HEADER, *options: str, **env: str | None) -> bool:
+    """Whether there is an answer."""
+    assert tell(away, header, *options, **env) == (0, b"", b"")
+    return away.queued
+
+
+def test_the_sender_gets_the_text_from_nobody(away: Forwarding) -> None:
+    assert answered(away)
+    assert away.envelope == [b"F", b"Tsue@far.example"]
+    head, _, body = away.message.decode().partition("\n\n")
+    lines = head.splitlines()
+    assert body == "I am away, and will read about lunch today? later.\n"
+    for line in (
+        *("From: joe@here.example", "To: sue@far.example", "Subject: Re: lunch today?"),
+        *("Auto-Submitted: auto-replied", "Precedence: bulk", "In-Reply-To: <1@x>", "References: <1@x>"),
+    ):
+        assert line in lines
+    assert [line for line in lines if line.startswith(("Date: ", "Message-ID: "))]
+
+
+def test_the_text_may_have_a_header(away: Forwarding) -> None:
+    away.write(
+        ".vacation.msg", "From: Joe <joe@elsewhere.example>\nSubject: away ($SUBJECT)\nTo: x\n\nNote: back soon\n"
+    )
+    assert answered(away, HEADER + "References: <0@x>\n")
+    head, _, body = away.message.decode().partition("\n\n")
+    assert body == "Note: back soon\n"
+    assert "From: Joe <joe@elsewhere.example>\n" in head and "Subject: away (lunch today?)\n" in head
+    assert head.count("To: ") == 2 and "To: sue@far.example" in head and "References: <0@x> <1@x>" in head
+
+
+def test_a_text_whose_first_lines_look_like_a_header_is_sent_whole(away: Forwarding) -> None:
+    away.write(".vacation.msg", "Note: I am away.\nJoe\n")
+    assert answered(away)
+    assert away.message.endswith(b"\n\nNote: I am away.\nJoe\n")
+
+
+def test_each_sender_gets_one_answer_in_a_period(away: Forwarding) -> None:
+    assert answered(away)
+    assert not answered(away)
+    assert not answered(away, SENDER="sue@far.example")
+    assert answered(away, SENDER="bob@far.example")
+    file = away.folder / ".vacation.msg.answered"
+    lines = file.read_text().splitlines()
+    assert [line.split()[1:] for line in lines] == [["answered", "sue@far.example"], ["answered", "bob@far.example"]]
+    aged = [f"{int(line.split()[0]) - 2 * 3600} answered {line.split()[2]}\n" for line in lines]
+    file.write_text("".join(aged))
+    assert not answered(away, HEADER, "-t3h")
+    assert answered(away, HEADER, "-t", "119m")
+    assert answered(away, HEADER, "-t0")
+
+
+@pytest.mark.parametrize(
+    "sender",
+    [
+        *(
+            "",
+            "#@[]",
+            "MAILER-DAEMON@x",
+            "postmaster@x",
+            "listserv@x",
+            "owner-list@x",
+            "list-owner@x",
+            "list-request@x",
+        ),
+        *("list-return-7-joe=here.example@x", "list-bounces+joe=here.example@x", "noreply@x"),
+    ],
+)
+def test_bounces_and_lists_get_no_answer(away: Forwarding, sender: str) -> None:
+    assert not answered(away, HEADER, "-j", SENDER=sender)
+    assert not (away.folder / ".vacation.msg.answered").exists()
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        *("Precedence: bulk", "precedence:  JUNK ", "Precedence: list", "List-Id: <x>", "List-Unsubscribe: <x>"),
+        *("Mailing-List: contact x", "Auto-Submitted: auto-generated", "Auto-Submitted: auto-replied; x=y"),
+    ],
+)
+def test_mail_of_machines_gets_no_answer(away: Forwarding, field: str) -> None:
+    assert not answered(away, HEADER + field + "\n", "-j")
+
+
+def test_mail_of_people_who_say_so_gets_one(away: Forwarding) -> None:
+    assert answered(away, HEADER + "Precedence: first-class\nAuto-Submitted: no\n")
+
+
+def test_an_answer_gets_no_answer(away: Forwarding) -> None:
+    assert answered(away)
+    assert not answered(away, away.message.decode().partition("\n\n")[0] + "\n", "-j", SENDER="other@x")
+
+
+@pytest.mark.parametrize(
+    ("readers", "answer"),
+    [
+        *(
+            ("To: joe@here.example", True),
+            ("Cc: x, (me) <Joe@Here.Example>", True),
+            ("Resent-To: joe@here.example", True),
+        ),
+        *(("To: friends:joe@here.example, ann;", True), ('To: "x', False), ("Bcc: joe@here.example", False)),
+        *(("To: joe@other.example", False), ("Subject: joe@here.example", False), ("X: y", False)),
+    ],
+)
+def test_a_message_that_does_not_name_the_reader_gets_no_answer(away: Forwarding, readers: str, answer: bool) -> None:
+    assert answered(away, readers + "\n") == answer
+    assert answered(away, readers + "\n", "-j", SENDER="other@far.example")
+
+
+def test_the_reader_may_have_other_addresses(away: Forwarding) -> None:
+    assert answered(away, "To: j.doe@old.example\n", "-aj.doe@old.example", "-a", "x@y")
+    # a virtual domain: the recipient has its prefix, what the sender wrote has not
+    assert answered(
+        away,
+        "To: joe@v.example\n",
+        RECIPIENT="v-joe@v.example",
+        HOST="v.example",
+        DEFAULT="joe",
+        SENDER="b@far.example",
+    )
+
+
+def test_a_queue_that_does_not_take_the_answer_is_asked_again_later(away: Forwarding) -> None:
+    queue = away.write("refusing", "#!/bin/sh\ncat >/dev/null\nexit 53\n", 0o755)
+    result = tell(away, QMAILQUEUE=str(queue))
+    assert result.code == 111 and result.err.endswith(b"qmail-vacation: fatal: unable to send the answer\n")
+    assert answered(away)
+
+
+def test_a_sender_to_whom_nothing_can_be_sent_gets_no_answer(away: Forwarding) -> None:
+    queue = away.write("refusing", "#!/bin/sh\ncat >/dev/null\nexit 31\n", 0o755)
+    assert tell(away, QMAILQUEUE=str(queue)).code == 0
+
+
+def test_a_sender_who_looks_like_an_option_gets_an_answer(away: Forwarding) -> None:
+    assert answered(away, SENDER="-f@far.example")
+    assert away.envelope == [b"F", b"T-f@far.example"]
+
+
+def test_trouble_is_named(away: Forwarding, tmp_path: Path) -> None:
+    (tmp_path / ".vacation.msg").unlink()
+    words = b"qmail-vacation: fatal: unable to read .vacation.msg: file does not exist\n"
+    assert tell(away) == (111, b"", words)
+    for options in [], ["a", "b"], ["-tx", "a"], ["-t", "5y", "a"], ["-z", "a"]:
+        assert away.forward("qmail-vacation", *options).code == 100
+    assert away.forward("qmail-vacation", "x", SENDER=None) == (100, b"", b"qmail-vacation: fatal: SENDER not set\n")
+
+
+def test_a_huge_header_gets_no_answer(away: Forwarding) -> None:
+    assert not answered(away, HEADER + "X: " + "y" * (9 << 20) + "\n", "-j")

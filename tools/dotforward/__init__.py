@@ -1,0 +1,1 @@
+"""Users' .forward files, as sendmail has them."""

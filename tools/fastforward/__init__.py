@@ -1,0 +1,1 @@
+"""Mail forwarded by tables: sendmail's /etc/aliases, virtual domains, lists in files."""

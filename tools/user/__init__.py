@@ -1,0 +1,1 @@
+"""Programs that users put into their .qmail files."""
