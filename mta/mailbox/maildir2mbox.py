@@ -27,7 +27,6 @@ import os
 
 from mta.date import mbox_date
 from mta.mailbox import listing, mbox
-from mta.mailbox.listing import CUR, NEW, Message
 from supervise.command import Argv, command, say
 from supervise.errors import Temporary, reason
 from supervise.fd import CHUNK, chunks, write_all
@@ -36,6 +35,8 @@ from supervise.files import announced
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from mta.mailbox.reading import Message
 
 RETURN_PATH = b"Return-Path: <"
 DASHES = bytes.maketrans(b" \t", b"--")
@@ -46,8 +47,7 @@ def main(argv: Argv) -> int:
     os.umask(0o77)
     box, draft = listing.variable(b"MAIL"), listing.variable(b"MAILTMP")
     listing.enter()
-    listing.clean()
-    messages = listing.messages([NEW, CUR])
+    messages = listing.messages()
     if messages:
         convert(messages, box, draft)
         for message in messages:
@@ -129,8 +129,8 @@ def append(message: Message, target: int) -> None:
         Temporary: it cannot be read.
         OSError: it cannot be written.
     """
-    place = b"$MAILDIR/" + message.path
-    source = opened(message.path, place)
+    place = b"$MAILDIR/" + message.name
+    source = opened(message.name, place)
     try:
         try:
             line, end, _ = os.pread(source, CHUNK, 0).partition(b"\n")
@@ -154,7 +154,7 @@ def sender(line: bytes) -> bytes:
 def remove(message: Message) -> None:
     """Remove *message* from the Maildir."""
     try:
-        os.unlink(message.path)
+        os.unlink(message.name)
     except OSError as error:
         what = b"maildir2mbox: warning: $MAILDIR/%s will be delivered twice; unable to unlink: %s"
-        say(what % (message.path, reason(error)))
+        say(what % (message.name, reason(error)))

@@ -21,6 +21,7 @@ import time
 
 from mta.header import name_of
 from mta.mailbox import listing
+from mta.mailbox.reading import NEW
 from mta.mailbox.summary import Summary, shown
 from supervise.command import Argv, command
 from supervise.errors import Permanent, Temporary
@@ -35,9 +36,8 @@ CLEAR, BOLD, PLAIN = b"\033[;H\033[;J", b"\033[1m", b"\033[0m"
 def main(argv: Argv) -> int:
     listing.enter()
     while True:
-        listing.clean()
-        new = listing.messages([listing.NEW])
-        write_all(1, CLEAR + b"".join(paragraph(message.path) for message in new))
+        new = listing.messages(NEW)
+        write_all(1, CLEAR + b"".join(paragraph(message.name) for message in new))
         time.sleep(PAUSE)
 
 

@@ -15,15 +15,16 @@ from supervise import files
 STALE = 129600  # seconds after which a file in tmp/ belongs to nobody: 36 hours
 SECOND = 1_000_000_000  # nanoseconds
 INFO = b":2,"  # what a name in cur/ has behind it, with its flags
+NEW, CUR = b"new", b"cur"
 
 
 class Message:
-    """A message by its *name*, as `new/1600000001.11.host`, with its *size* in bytes."""
+    """A message by its *name*, as `new/1600000001.11.host`, with its *size* in bytes, and *when* it came (seconds)."""
 
-    __slots__ = ("name", "size")
+    __slots__ = ("name", "size", "when")
 
-    def __init__(self, name: bytes, size: int) -> None:
-        self.name, self.size = name, size
+    def __init__(self, name: bytes, size: int, when: int) -> None:
+        self.name, self.size, self.when = name, size, when
 
     @property
     def unique(self) -> bytes:
@@ -52,15 +53,15 @@ def remove_stale(entry: os.DirEntry[bytes], now: int) -> None:
         pass
 
 
-def messages() -> list[Message]:
-    """The messages, the oldest first; of those with the same time, in the order of their names.
+def messages(*folders: bytes) -> list[Message]:
+    """The messages in *folders*, by default both, the oldest first; those of one moment in the order of their names.
 
     Raises:
-        OSError: new/ or cur/ cannot be read.
+        OSError: one of them cannot be read, its `filename`.
     """
     now = int(time.time())
     found: list[tuple[int, bytes, int]] = []
-    for folder in (b"new", b"cur"):
+    for folder in folders or (NEW, CUR):
         with os.scandir(folder) as entries:
             for entry in entries:
                 if entry.name.startswith(b"."):
@@ -71,7 +72,7 @@ def messages() -> list[Message]:
                     continue
                 if about.st_mtime_ns // SECOND < now:
                     found.append((about.st_mtime_ns, entry.path, about.st_size))
-    return [Message(name, size) for _, name, size in sorted(found)]
+    return [Message(name, size, when // SECOND) for when, name, size in sorted(found)]
 
 
 def seen(message: Message) -> None:

@@ -10,9 +10,9 @@ from __future__ import annotations
 import time
 from itertools import chain
 
+from mta.queue.envelope import each_of
 from mta.queue.submit import Submission
 from mta.received import Connection, received
-from mta.smtp.session import each_of
 from supervise.environment import VARIABLES
 
 TYPE_CHECKING = False

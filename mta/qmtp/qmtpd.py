@@ -47,7 +47,7 @@ from mta.control import listed
 from mta.home import enter
 from mta.qmtp.incoming import Incoming, Unwanted
 from mta.qmtp.netstrings import LONGEST_ADDRESS, Malformed, Netstrings, Wire, netstring, serve
-from mta.smtp.policy import Policy, Rcpthosts, databytes
+from mta.smtp.policy import Policy, Rcpthosts, number
 from supervise.command import Argv, command
 from supervise.environment import VARIABLES
 from supervise.program import ignore_broken_pipes
@@ -74,7 +74,7 @@ def main(argv: Argv) -> int:
     policy = Policy(
         Rcpthosts.read(control),
         relayclient=VARIABLES.get(b"RELAYCLIENT"),
-        databytes=databytes(control, VARIABLES),
+        databytes=number(control, VARIABLES, b"databytes"),
     )
     return serve(lambda wire: converse(wire, policy))
 

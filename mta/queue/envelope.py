@@ -101,3 +101,11 @@ def parse(content: bytes) -> tuple[int, int, bytes, list[bytes]]:
         raise ValueError("no recipient")
     uid, pid, sender = records[:3]
     return int(uid[1:]), int(pid[1:]), sender[1:], [record[1:] for record in records[3:]]
+
+
+def each_of(packed: bytearray) -> Iterator[bytes]:
+    """The recipients in *packed*, each with a NUL behind it, one by one: a list may take ten times the memory."""
+    at = 0
+    while (end := packed.find(b"\0", at)) >= 0:
+        yield bytes(packed[at:end])
+        at = end + 1

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+from mta.queue.envelope import each_of
 from mta.smtp.data import Body
 from supervise.errors import Trouble
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from mta.queue.submit import Submission
 
 MOST_HOPS = 99  # a message that was handed on more often is looping
@@ -74,11 +73,3 @@ class Incoming:
         if not verdict:
             return b""
         return (b"554 " if verdict.startswith(b"D") else b"451 ") + verdict[1:] + b"\r\n"
-
-
-def each_of(packed: bytearray) -> Iterator[bytes]:
-    """The recipients in *packed*, each with a NUL behind it, one by one: a list may take ten times the memory."""
-    at = 0
-    while (end := packed.find(b"\0", at)) >= 0:
-        yield bytes(packed[at:end])
-        at = end + 1
