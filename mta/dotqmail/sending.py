@@ -22,8 +22,11 @@ def needed(name: bytes) -> bytes:
     return value
 
 
-def send_on(head: bytes, sender: bytes, recipients: list[bytes]) -> int:
+def send_on(head: bytes, sender: bytes, recipients: list[bytes], told: bytes = b"%s") -> int:
     """Queue *head* and what our descriptor 0 still has; the pid of who queued it.
+
+    Args:
+        told: what is told when the queue does not take it; %s is what that says.
 
     Raises:
         Temporary, Permanent: it is not accepted.
@@ -36,5 +39,5 @@ def send_on(head: bytes, sender: bytes, recipients: list[bytes]) -> int:
         raise Temporary(b"unable to read message", error) from None
     verdict = submission.send(sender, recipients)
     if verdict:
-        raise trouble(verdict)
+        raise trouble(verdict, told)
     return submission.pid

@@ -20,19 +20,14 @@ staff: :include:staff
 owner-staff: sue
 counted: "|wc -l >counted"
 """
-NO_SUCH_USER = "| echo 'No such user at this domain.'; exit 100"  # what bouncesaying does
+NO_SUCH_USER = "| bouncesaying 'No such user at this domain.'"
 
 
 @pytest.fixture(scope="module", params=KINDS)
 def mail(request: pytest.FixtureRequest) -> Iterator[Instance]:
     """A system that asks fastforward for addresses of nobody, and dot-forward for users without a .qmail file."""
     system = Instance(request.param)
-    script = system.service / "qmail-send" / "run"
-    text = script.read_text()
-    usual = "'|dot-forward .forward\n./Maildir/'"
-    assert text.endswith(" qmail-start ./Maildir/\n")
-    system.write(script, text.replace("qmail-start ./Maildir/", f"qmail-start {usual}"))
-    script.chmod(0o755)
+    system.control("defaultdelivery", "|dot-forward .forward\n./Maildir/")
     system.control("locals", "mail.example")
     system.control("virtualdomains", "ourdomain.example:our")
     alias = system.alias

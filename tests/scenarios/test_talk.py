@@ -11,6 +11,7 @@ import pytest
 from instance import Instance, entry
 from sink import Sink
 from tcp import Server
+from until import until
 
 NUMBERS = itertools.count(1)
 
@@ -93,6 +94,35 @@ def test_address_assignment(own: Instance) -> None:
     own.joe.write(".qmail-ftp-default", "|test $DEFAULT = bugs\n./Maildir/\n")
     assert b"Delivered-To: ftp@mail.example\n" in own.joe.received(own.send("ftp@mail.example"))
     assert b"Delivered-To: FTP-bugs@mail.example\n" in own.joe.received(own.send("FTP-bugs@mail.example"))
+
+
+def test_vacation(mail: Instance) -> None:
+    """joe keeps his mail, and who writes to him for the first time gets an answer; lists and bounces do not."""
+    mail.joe.write(".vacation.msg", "Subject: away\n\nI am away until Monday.\n")
+    mail.joe.write(".qmail", "./Maildir/\n| qmail-vacation .vacation.msg\n")
+    try:
+        for _ in range(2):
+            mail.joe.received(mail.send("joe@mail.example", sender="sue@mail.example"))
+        answer = mail.sue.received("I am away until Monday.")
+        assert answer.startswith(b"Return-Path: <>\n") and b"\nSubject: away\n" in answer
+        mail.joe.received(mail.send("joe@mail.example", sender="", text="bounce"))
+        mail.wait_until_empty()
+        assert sum(b"I am away until Monday." in message for message in mail.sue.messages()) == 1
+    finally:
+        (mail.joe.home / ".qmail").unlink()
+
+
+def test_delivery_into_a_spool_of_mailboxes_by_a_program(mail: Instance) -> None:
+    """As by a binmail that wants the From line in front, which preline gives it."""
+    spool = mail.scratch / "spool"
+    spool.mkdir(exist_ok=True, mode=0o1777)
+    spool.chmod(0o1777)
+    mail.joe.write(".qmail-spool", f"|preline sh -c 'cat >> {spool}/joe'\n")
+    text = mail.send("joe-spool@mail.example")
+    until(lambda: (spool / "joe").exists() and text in (spool / "joe").read_text())
+    lines = (spool / "joe").read_text().splitlines()
+    assert lines[0].startswith("From peer@far.example ")
+    assert lines[1:3] == ["Return-Path: <peer@far.example>", "Delivered-To: joe-spool@mail.example"]
 
 
 # -- and others --------------------------------------------------------------------------------

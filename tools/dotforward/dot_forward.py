@@ -161,10 +161,10 @@ class Forward:
         """
         if not self.for_real or not self.addresses:
             return
-        from tools.fastforward.copy import send
+        from mta.dotqmail.sending import send_on
 
-        sender = os.environb.get(b"NEWSENDER", b"")
-        say(b"dot-forward: info: qp %d" % send(sender, self.addresses, b"unable to forward message: %s"))
+        head, sender = os.environb.get(b"DTLINE", b""), os.environb.get(b"NEWSENDER", b"")
+        say(b"dot-forward: info: qp %d" % send_on(head, sender, self.addresses, b"unable to forward message: %s"))
 
     def show(self, text: bytes) -> None:
         """Print what is done, if it is not done for real."""

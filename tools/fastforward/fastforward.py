@@ -149,6 +149,6 @@ def forward(sender: bytes, addresses: list[bytes]) -> None:
         Temporary, Permanent: the queue does not take it.
     """
     if addresses:
-        from tools.fastforward.copy import send
+        from mta.dotqmail.sending import send_on
 
-        say(b"fastforward: qp %d" % send(sender, addresses))
+        say(b"fastforward: qp %d" % send_on(os.environb.get(b"DTLINE", b""), sender, addresses))
