@@ -7,6 +7,9 @@ from supervise.errors import Temporary
 from supervise.fd import write_all
 from supervise.files import announced, slurp
 
+# What a home that is laid out anew asks for, beyond what the original does: see qmail-smtpd and qmail-remote.
+ADDITIONS = {b"recipients": b"1", b"smtpcapabilities": b"SIZE", b"trace": b"1"}
+
 
 def first_controls(host: bytes) -> dict[bytes, bytes]:
     """Control file -> content for a machine called *host*.
@@ -23,6 +26,11 @@ def first_controls(host: bytes) -> dict[bytes, bytes]:
         b"locals": host,
         b"rcpthosts": host,
     }
+
+
+def additions() -> dict[bytes, bytes]:
+    """What control files ask for in a new home; an older one keeps what it has, and so does one without them."""
+    return ADDITIONS if slurp(path(b"control", b"me")) is None else {}
 
 
 def put(name: bytes, content: bytes) -> None:

@@ -28,7 +28,8 @@ folder may go too.
 Options:
     --from     take over the home old
     --users    make the groups and users that are missing on this machine (as root)
-    --host     the host's name, for control/me and its like
+    --host     the host's name, for control/me and its like; a new home also asks for what the originals did not
+               have, by control/recipients, control/smtpcapabilities and control/trace: see qmail-smtpd
     --address  the address on which SMTP is to be served: by default 0, every IPv4 address,
                and in a plain user's home 127.0.0.1
     --port     the port for SMTP: by default 25, in a plain user's home 2525
@@ -61,7 +62,7 @@ import os
 import socket
 
 from mta.home import enter, path, plain
-from mta.setup.controls import first_controls, write_controls
+from mta.setup.controls import additions, first_controls, write_controls
 from mta.setup.delivery import WAYS, choose, require
 from mta.setup.inspect import findings
 from mta.setup.messages import illegal_messages, known_messages, message_pieces, strangers
@@ -101,7 +102,7 @@ def main(argv: Argv) -> int:
     if wish.old:
         return take_over(wish)
     lay_frame()
-    tell(write_controls(first_controls(wish.host)))
+    tell(write_controls(additions() | first_controls(wish.host)))
     tell(lay_aliases(wish.to))
     serve(wish)
     return 0

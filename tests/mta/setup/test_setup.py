@@ -78,6 +78,18 @@ def test_a_new_home_is_in_order_and_laying_it_out_again_changes_nothing(home: Ho
     assert contents(home.folder) == before
 
 
+def test_a_new_home_asks_for_additions_and_what_a_site_takes_away_stays_away(home: Home) -> None:
+    control = home.folder / "control"
+    assert {name: (control / name).read_text() for name in ("recipients", "smtpcapabilities", "trace")} == {
+        "recipients": "1\n",
+        "smtpcapabilities": "SIZE\n",
+        "trace": "1\n",
+    }
+    (control / "recipients").unlink()
+    assert home.setup().code == 0
+    assert not (control / "recipients").exists()
+
+
 def test_the_first_control_files_follow_from_the_hosts_name() -> None:
     assert first_controls(b"mx.mail.example.org") == {
         b"me": b"mx.mail.example.org",
