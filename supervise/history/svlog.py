@@ -59,7 +59,8 @@ import time
 from itertools import islice
 
 from supervise.command import Argv, command, say
-from supervise.errors import TEMPORARY, Usage
+from supervise.errors import Usage
+from supervise.history.complaints import Complaints
 from supervise.history.directory import NEVER, UNKNOWN, entries_of, logs_in, select, tail, unable
 from supervise.history.follower import Follower, Watch
 from supervise.history.moment import moment
@@ -131,23 +132,9 @@ def number(digits: bytes) -> int:
     return int(digits)
 
 
-class Complaints:
-    """Says what cannot be read, each thing once; `code` is the exit code that follows from it."""
-
-    def __init__(self) -> None:
-        self.code = 0
-        self.said: set[bytes] = set()
-
-    def __call__(self, line: bytes) -> None:
-        if line not in self.said:
-            say(b"svlog: warning: " + line)
-        self.said.add(line)
-        self.code = TEMPORARY
-
-
 def show(request: Request) -> int:
     """Print what there is; the exit code."""
-    view, complain = request.view, Complaints()
+    view, complain = request.view, Complaints(b"svlog")
     histories = []
     for at, folder in Places(request.words, view.names, complain).new():
         try:
@@ -164,7 +151,7 @@ def show(request: Request) -> int:
 
 def follow(request: Request) -> int:
     """Print the last of what there is, and then what comes, until nobody takes it any more; the exit code."""
-    view, complain = request.view, Complaints()
+    view, complain = request.view, Complaints(b"svlog")
     places, watch = Places(request.words, view.names, complain), Watch()
     followers: list[Follower] = []
     view.named = len(request.words) != 1

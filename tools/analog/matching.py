@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     Action = Callable[[list[bytes], bytes], object]  # takes the words of a line and its moment
-    Moment = Callable[[int, int, int, int], object]
+    Passing = Callable[[int, int], object]
 
 LABEL = 17  # bytes of a label without its nanoseconds
 NOTHING = b"\n"  # no stamp begins so
@@ -59,21 +59,22 @@ class Matcher:
     """Takes lines, and keeps what is pending: messages in the queue and deliveries that have not ended.
 
     Args:
-        passing: is called whenever a second is over, with it (since 1970), the number of lines that the current
-            `take` has for output, and how many messages and deliveries were pending then.
+        passing: is called whenever a second is over, with it (since 1970) and the number of lines that the current
+            `take` has for output by then.
 
     Attributes:
         messages: by number.
         deliveries: by number with a colon: the moment of the start, the message's number, channel, recipient.
-        now: the last second, since 1970.
+        now: the second of the last line, since 1970.
+        peak: the most deliveries that were pending at a time in this second.
     """
 
-    def __init__(self, passing: Moment | None = None) -> None:
+    def __init__(self, passing: Passing | None = None) -> None:
         self.passing = passing
         self.messages: dict[bytes, Queued] = {}
         self.deliveries: dict[bytes, tuple[bytes, bytes, bytes, bytes]] = {}
         self.found: list[bytes] = []
-        self.second, self.prefix, self.now = NOTHING, b"", 0
+        self.second, self.prefix, self.now, self.peak = NOTHING, b"", 0, 0
         self.actions: dict[bytes, Action] = {
             b"starting": self.starting,
             b"delivery": self.delivery,
@@ -122,8 +123,10 @@ class Matcher:
         else:
             whole, dot, _ = stamp.partition(b".")
             second, now, prefix = whole + dot, int(whole), b""
-        if self.passing and self.now:
-            self.passing(self.now, len(self.found), len(self.messages), len(self.deliveries))
+        if now != self.now:
+            if self.passing and self.now:
+                self.passing(self.now, len(self.found))
+            self.peak = len(self.deliveries)
         self.second, self.prefix, self.now = second, prefix, now
 
     # -- the lines, by their first word; fields are counted from 0, which is the moment -----------------------
@@ -139,6 +142,7 @@ class Matcher:
 
     def starting(self, words: list[bytes], moment: bytes) -> None:
         self.deliveries[words[3]] = moment, words[5], words[7], words[8].lower()
+        self.peak = max(self.peak, len(self.deliveries))
 
     def delivery(self, words: list[bytes], moment: bytes) -> None:
         begun = self.deliveries.get(words[2])
