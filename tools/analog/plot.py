@@ -1,4 +1,4 @@
-"""Draws points as an SVG image: four plots below each other, with a common axis of time."""
+"""Draws points as an SVG image: plots below each other, with a common axis of time."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ PLOTS: dict[str, tuple[Curve, ...]] = {
         ("deferral", ORANGE, lambda one, seconds: one.deferrals * MINUTE / seconds),
         ("failure", RED, lambda one, seconds: one.failures * MINUTE / seconds),
     ),
-    "Messages that left the queue, per minute": (
-        ("messages", BLUE, lambda one, seconds: one.left * MINUTE / seconds),
+    "Messages that left the queue, per minute": (("messages", BLUE, lambda one, seconds: one.left * MINUTE / seconds),),
+    "KiB of messages that left the queue, per minute": (
         ("KiB", ORANGE, lambda one, seconds: one.size * MINUTE / seconds / 1024),
     ),
 }

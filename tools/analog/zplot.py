@@ -56,13 +56,13 @@ def main(argv: Argv) -> int:
     options = dict(found)
     if len(words) != 1 or (b"p" in options and not options.keys() <= {b"p", b"u"}):
         raise Usage
-    store = Store(words[0])
     if b"p" in options:
-        put_pages(store, options[b"p"], b"u" in options)
+        put_pages(Store(words[0]), options[b"p"], b"u" in options)
         return 0
     period = Period(options)
     until = int(time.time()) if period.until == ALWAYS else period.until
-    points = Points(store, period.since or until - DAY, until, every(options))
+    length = every(options)
+    points = Points(Store(words[0]), period.since or until - DAY, until, length)
     if b"json" in options:
         from tools.analog.points import as_json
 
