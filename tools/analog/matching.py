@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 LABEL = 17  # bytes of a label without its nanoseconds
 NOTHING = b"\n"  # no stamp begins so
+LATEST = 1 << 40  # seconds since 1970, behind all clocks
+DIGITS = 15  # of the bytes of a message, at most
 DROPPED = frozenset((b"status:", b"number", b"local:", b"remote:"))
 COPIED = frozenset((b"warning:", b"alert:"))
 
@@ -123,6 +125,8 @@ class Matcher:
         else:
             whole, dot, _ = stamp.partition(b".")
             second, now, prefix = whole + dot, int(whole), b""
+        if not 0 <= now < LATEST:
+            raise ValueError
         if now != self.now:
             if self.passing and self.now:
                 self.passing(self.now, len(self.found))
@@ -135,7 +139,7 @@ class Matcher:
 
     def info(self, words: list[bytes], moment: bytes) -> None:
         size = words[5]
-        if not size.isdigit():
+        if not size.isdigit() or len(size) > DIGITS:
             raise ValueError
         origin, owner = size + b" " + words[7].lower(), words[9] + b" " + words[11]
         self.messages[words[3][:-1]] = Queued(moment, origin, owner)

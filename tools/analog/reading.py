@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     Read = dict[bytes, tuple[int, bytes]]
 
 BEGIN = 4096  # bytes in which the first line ends
+ENOUGH = 1 << 17  # bytes that are worth while; what is compressed comes in small blocks
 WHOLE = -1, b""  # of what has been read to its end
 
 
@@ -73,6 +74,9 @@ class Reading:
         except Temporary as trouble:
             if b"\n" not in text:
                 self.complain(trouble.line)
+        if text and not any(line.startswith(b"@") or line[:1].isdigit() for line in text.split(b"\n")):
+            self.complain(log.path + b" has no stamps: they come from multilog t")
+            return b""
         line, end, _ = text.partition(b"\n")
         return line if end or len(text) >= BEGIN else b""
 
@@ -105,7 +109,7 @@ class Reading:
         """As `blocks`, of one log."""
         (offset, last), rest = self.read.get(head, (0, b"")), b""
         try:
-            for block in log.between(offset, FAR).blocks():
+            for block in gathered(log.between(offset, FAR).blocks()):
                 text = rest + block
                 end = text.rfind(b"\n") + 1
                 rest = text[end:]
@@ -128,3 +132,20 @@ class Reading:
             self.read[log.label] = WHOLE
             if rest and not log.cut:
                 yield rest + b"\n"
+
+
+def gathered(blocks: Iterator[bytes]) -> Iterator[bytes]:
+    """*blocks*, put together to larger ones; what there was before an error comes first."""
+    held: list[bytes] = []
+    size = 0
+    try:
+        for block in blocks:
+            held.append(block)
+            size += len(block)
+            if size >= ENOUGH:
+                yield b"".join(held)
+                held, size = [], 0
+    except (OSError, Temporary):
+        yield b"".join(held)
+        raise
+    yield b"".join(held)

@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     from tools.analog.matching import Matcher
 
 MINUTE = 60  # seconds
+LONG = 86400  # seconds without a line; longer, and nobody was there, or the clock has been set
 SUMS = ("left", "size", "successes", "failures", "deferrals", "busy")
 
 
@@ -76,8 +77,8 @@ class Series:
         self.reach(second // MINUTE, lines)
 
     def spread(self, until: int) -> None:
-        """What was pending stayed so up to the second *until*."""
-        second = self.since
+        """What was pending stayed so up to the second *until*, unless that is too long."""
+        second = self.since if until - self.since <= LONG else until
         while second < until and (self.queue or self.running):
             end = min(until, (second // MINUTE + 1) * MINUTE)
             minute = self.minute(second // MINUTE)

@@ -64,6 +64,22 @@ FROM minute WHERE number >= ? AND number < ? GROUP BY number ORDER BY number
 """
 
 
+class told:
+    """What SQLite says of what is done in the block becomes a Temporary that names the store."""
+
+    def __init__(self, path: bytes) -> None:
+        self.path = path
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        import sqlite3
+
+        if isinstance(error, sqlite3.Error):
+            raise Temporary(b"unable to use %b: %b" % (self.path, str(error).encode())) from None
+
+
 class Store:
     """The store in the file *path*.  All of its methods raise Temporary when it cannot be read or written.
 
@@ -85,7 +101,7 @@ class Store:
                 raise Temporary(b"unable to lock " + path, error) from None
         elif not os.path.exists(path):
             raise Temporary(b"there is no store %s: zstore makes it" % path)
-        with self:
+        with told(self.path):
             self.database = self.connect()
             version = self.database.execute("PRAGMA user_version").fetchone()[0]
             if writing and not version and not self.database.execute("SELECT * FROM sqlite_master").fetchone():
@@ -98,34 +114,24 @@ class Store:
 
         return sqlite3.connect(os.fsdecode(self.path), timeout=PATIENCE, isolation_level=None)
 
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        """Say what SQLite says of what was done in the block."""
-        import sqlite3
-
-        if isinstance(error, sqlite3.Error):
-            raise Temporary(b"unable to use %b: %b" % (self.path, str(error).encode())) from None
-
     # -- writing ---------------------------------------------------------------------------
     def source(self, folder: bytes) -> int:
         """The number of the log directory *folder*."""
-        with self:
+        with told(self.path):
             self.database.execute("INSERT OR IGNORE INTO source (folder) VALUES (?)", (folder,))
             number: int = self.database.execute("SELECT id FROM source WHERE folder = ?", (folder,)).fetchone()[0]
             return number
 
     def kept(self, source: int) -> Kept:
         """What was kept of the source when it was read last."""
-        with self:
+        with told(self.path):
             query = "SELECT pending, now, peak, since, queue, running FROM source WHERE id = ?"
             kept: Kept = self.database.execute(query, (source,)).fetchone()
             return kept
 
     def read(self, source: int) -> Read:
         """How far the logs of the source have been read."""
-        with self:
+        with told(self.path):
             query = "SELECT name, offset, last FROM log WHERE source = ?"
             return {name: (offset, last) for name, offset, last in self.database.execute(query, (source,))}
 
@@ -140,7 +146,7 @@ class Store:
             first: the second since 1970 with which the stretch begins.
             text: what matchup would have written.
         """
-        with self, self.database as database:
+        with told(self.path), self.database as database:
             database.execute("BEGIN IMMEDIATE")
             if text:
                 import zstandard
@@ -159,7 +165,7 @@ class Store:
 
     def forget(self, before: int) -> None:
         """Forget results and minutes of the time *before* this second since 1970."""
-        with self, self.database as database:
+        with told(self.path), self.database as database:
             database.execute("BEGIN IMMEDIATE")
             database.execute("DELETE FROM result WHERE last < ?", (before,))
             database.execute("DELETE FROM minute WHERE number < ?", (before // 60,))
@@ -173,12 +179,12 @@ class Store:
         """
         import zstandard
 
-        with self:
+        with told(self.path):
             query = "SELECT lines FROM result WHERE last >= ? AND first <= ? ORDER BY id"
             for (lines,) in self.database.execute(query, (since, until)):
                 yield zstandard.ZstdDecompressor().decompress(lines)
 
     def minutes(self, since: int, until: int) -> list[tuple[int, Minute]]:
         """The minutes from the one *since* to before the one *until* in which there was anything, of all sources."""
-        with self:
+        with told(self.path):
             return [(number, Minute(*values)) for number, *values in self.database.execute(MINUTES, (since, until))]

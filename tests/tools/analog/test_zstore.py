@@ -232,6 +232,40 @@ def test_a_damaged_log_is_named_and_all_else_is_learnt(tmp_path: Path) -> None:
     assert zlines(store) == matched(lines[10:])
 
 
+def test_logs_without_stamps_are_named(tmp_path: Path) -> None:
+    put_current(tmp_path / "logs", b"new msg 1\ninfo msg 1: bytes 2 from <a@b> qp 3 uid 4\n")
+    err = b"zstore: warning: %b/logs/current has no stamps: they come from multilog t\n" % bytes(tmp_path)
+    zstore(tmp_path / "store", tmp_path / "logs", err=err, code=111)
+
+
+def test_a_clock_that_jumps_by_years_leaves_no_points_between(tmp_path: Path) -> None:
+    lines = [
+        b"%b info msg 1: bytes 2 from <a@b> qp 3 uid 4\n" % label(5 * SECOND),
+        b"%b new msg 2\n" % label(EPOCH),
+        b"@ffffffffffffffff00000000 new msg 3\n",
+    ]
+    put_current(tmp_path / "logs", b"".join(lines))
+    zstore(tmp_path / "store", tmp_path / "logs")
+    assert len(minutes(tmp_path / "store")) <= 2
+    assert zlines(tmp_path / "store") == b"? " + lines[2]
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
+def test_a_disk_that_is_full_is_told_and_the_store_stays_as_it_was(tmp_path: Path) -> None:
+    lines = mail(5000)
+    put_current(tmp_path / "logs", b"".join(lines[:200]))
+    zstore(tmp_path / "store", tmp_path / "logs")
+    put_current(tmp_path / "logs", b"".join(lines))
+    full = ["strace", "-o", "/dev/null", "--inject=pwrite64:error=ENOSPC:when=3+"]
+    done = run(*full, BIN / "zstore", tmp_path / "store", tmp_path / "logs")
+    assert done.code == 111
+    assert done.err.startswith(b"zstore: fatal: unable to use %b: " % bytes(tmp_path / "store"))
+    assert done.err.count(b"\n") == 1
+    assert zlines(tmp_path / "store") == matched(lines[:200])
+    zstore(tmp_path / "store", tmp_path / "logs")
+    assert zlines(tmp_path / "store") == matched(lines)
+
+
 # -- crashes -------------------------------------------------------------------------------
 @pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
 def test_a_kill_at_any_call_that_changes_the_disk_loses_nothing_and_counts_nothing_twice(tmp_path: Path) -> None:
