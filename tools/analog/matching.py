@@ -60,19 +60,17 @@ class Queued:
 class Matcher:
     """Takes lines, and keeps what is pending: messages in the queue and deliveries that have not ended.
 
-    Args:
-        passing: is called whenever a second is over, with it (since 1970) and the number of lines that the current
-            `take` has for output by then.
-
     Attributes:
+        passing: is called whenever a second is over, with it (since 1970) and the number of lines that the current
+            `take` has for output by then; nobody by default.
         messages: by number.
         deliveries: by number with a colon: the moment of the start, the message's number, channel, recipient.
         now: the second of the last line, since 1970.
         peak: the most deliveries that were pending at a time in this second.
     """
 
-    def __init__(self, passing: Passing | None = None) -> None:
-        self.passing = passing
+    def __init__(self) -> None:
+        self.passing: Passing | None = None
         self.messages: dict[bytes, Queued] = {}
         self.deliveries: dict[bytes, tuple[bytes, bytes, bytes, bytes]] = {}
         self.found: list[bytes] = []
@@ -124,7 +122,7 @@ class Matcher:
             prefix = b"%d." % now
         else:
             whole, dot, _ = stamp.partition(b".")
-            second, now, prefix = whole + dot, int(whole), b""
+            second, now, prefix = whole + dot if dot else NOTHING, int(whole), b""
         if not 0 <= now < LATEST:
             raise ValueError
         if now != self.now:
@@ -171,8 +169,9 @@ class Matcher:
             self.found.append(b"m %b %b %b %d %d %d %b %b" % about)
 
     def extra(self, words: list[bytes], moment: bytes) -> None:
-        message = self.messages[words[2]]
-        message.successes, message.deferrals, message.failures = int(words[3]), int(words[4]), int(words[5])
+        message = self.messages.get(words[2])
+        if message:
+            message.successes, message.deferrals, message.failures = int(words[3]), int(words[4]), int(words[5])
 
     def forget(self, words: list[bytes], moment: bytes) -> None:
         self.deliveries.clear()

@@ -64,11 +64,8 @@ def reasons(name: bytes, result: bytes, title: bytes) -> None:
 
 def recipients(name: bytes, title: bytes, word: bytes, key: Callable[[Delivery], bytes]) -> None:
     """Write the report on recipients by *key*, each called a *word*, who takes longest last."""
-    sums = {
-        who: (b"%d" % sbytes, b"%d" % mess, b"%d" % tries, xdelay)
-        for who, (sbytes, mess, tries, xdelay) in by_recipient(name, key).items()
-    }
-    rows = [(*counts, b"%.2f" % xdelay, who) for who, (*counts, xdelay) in ascending(sums)]
+    sums = ascending(by_recipient(name, key))
+    rows = [(*numbers(counts), b"%.2f" % xdelay, who) for who, (*counts, xdelay) in sums]
     publish(title, ABOUT_RECIPIENT % word, b"sbytes mess tries xdelay " + word, rows)
 
 
@@ -95,10 +92,15 @@ def senders(name: bytes, title: bytes, word: bytes, key: Callable[[Delivery | Me
             rbytes += one.size * one.recipients
             recips += one.recipients
         sums[key(one)] = mess, size, sbytes, rbytes, recips, tries, xdelay
-    rows = [(*(b"%d" % count for count in counts), b"%.6f" % xdelay, who) for who, (*counts, xdelay) in ascending(sums)]
+    rows = [(*numbers(counts), b"%.6f" % xdelay, who) for who, (*counts, xdelay) in ascending(sums)]
     publish(title, ABOUT_SENDER % word, b"mess bytes sbytes rbytes recips tries xdelay " + word, rows)
 
 
 def ascending(sums: dict[bytes, Sums]) -> list[tuple[bytes, Sums]]:
     """*sums* by what stands last in each, then by name."""
     return sorted(sums.items(), key=lambda item: (item[1][-1], item[0]))
+
+
+def numbers(counts: Iterable[int]) -> list[bytes]:
+    """*counts* in digits."""
+    return [b"%d" % count for count in counts]
