@@ -6,6 +6,9 @@ How far has been read is known
     of one that was being written, by its first line: so many bytes, up to a line end.  It is found by this line
     again when it has got another name, or has been compressed.
 
+Logs are read in their order, as one goes on where the other ends, so behind one that cannot be opened or read for now
+none is read.  What of a compressed log is damaged is passed over.
+
 Of a log that a processor has changed nothing is found again.  When one is missing of which a part had been read, the
 oldest log that we do not know and that does not begin behind the last line that was read is taken for it.
 """
@@ -45,40 +48,54 @@ class Reading:
     """
 
     def __init__(self, folder: bytes, read: Read, complain: Complain) -> None:
-        self.folder, self.read, self.complaint = folder, read, complain
+        self.folder, self.read, self.complain = folder, read, complain
         self.certain = True  # that all logs have been seen
-        self.logs = logs_in(folder, self.complain)
         self.heads: dict[int, bytes] = {}  # by place in logs
         self.changed: set[int] = set()  # places of those that a processor has changed
+        self.logs = logs_in(folder, self.stop)
+        if not self.certain:  # those that are being written come last
+            release(self.logs)
+            self.logs = [log for log in self.logs if log.label]
         for at, log in enumerate(self.logs):
-            if log.label not in read:
+            if log.label in read:
+                continue
+            try:
                 self.heads[at] = self.head(log)
+            except OSError as error:
+                self.stop(unable(log.path, error))
+                break
         if self.certain:
             self.account()
 
-    def complain(self, line: bytes) -> None:
-        """Something cannot be read."""
+    def stop(self, line: bytes) -> None:
+        """Something cannot be read for now, as *line* says; what comes behind it is left for the next time."""
         self.certain = False
-        self.complaint(line)
+        self.complain(line)
 
     def head(self, log: Log) -> bytes:
-        """The first line of *log*; nothing if it has none yet or cannot be read."""
+        """The first line of *log*; nothing if it has none, or none that can be read ever."""
         text = b""
         try:
             for block in log.between(0, BEGIN).blocks():
                 text += block
         except FileNotFoundError:  # it was one too many, and has been removed
-            pass
-        except OSError as error:
-            self.complain(unable(log.path, error))
+            return b""
         except Temporary as trouble:
             if b"\n" not in text:
+                self.finish(log)
                 self.complain(trouble.line)
+                return b""
         if text and not any(line.startswith(b"@") or line[:1].isdigit() for line in text.split(b"\n")):
             self.complain(log.path + b" has no stamps: they come from multilog t")
             return b""
         line, end, _ = text.partition(b"\n")
         return line if end or len(text) >= BEGIN else b""
+
+    def finish(self, log: Log, head: bytes = b"") -> None:
+        """*log*, which begins with the line *head*, has been read to its end, unless it can grow."""
+        if log.label:
+            self.read.pop(head, None)
+            self.read[log.label] = WHOLE
 
     def account(self) -> None:
         """Look for what has become of the logs that had been read in part; forget what is there no longer."""
@@ -102,11 +119,13 @@ class Reading:
             for at, head in self.heads.items():
                 if head and at not in self.changed:
                     yield from self.blocks_of(self.logs[at], head)
+        except OSError as error:
+            self.stop(unable(self.logs[at].path, error))
         finally:
             release(self.logs)
 
     def blocks_of(self, log: Log, head: bytes) -> Iterator[bytes]:
-        """As `blocks`, of one log."""
+        """As `blocks`, of one log; raises OSError when it cannot be read."""
         (offset, last), rest = self.read.get(head, (0, b"")), b""
         try:
             for block in gathered(log.between(offset, FAR).blocks()):
@@ -121,17 +140,12 @@ class Reading:
                     yield text[:end]
         except FileNotFoundError:
             return
-        except OSError as error:
-            self.complain(unable(log.path, error))
-            return
         except Temporary as trouble:
             self.complain(trouble.line)
-            return
-        if log.label:
-            self.read.pop(head, None)
-            self.read[log.label] = WHOLE
-            if rest and not log.cut:
-                yield rest + b"\n"
+            rest = b""
+        self.finish(log, head)
+        if rest and log.label and not log.cut:
+            yield rest + b"\n"
 
 
 def gathered(blocks: Iterator[bytes]) -> Iterator[bytes]:

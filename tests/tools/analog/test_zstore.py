@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from commands import BIN, environment, run, start
+from faults import TROUBLE, faults_of
 from instance import Instance
 from logfiles import EPOCH, SECOND, put_current, put_old
 from until import until
@@ -22,6 +23,7 @@ from tools.analog.learning import Learner
 from tools.analog.matching import Matcher
 from tools.analog.reading import Reading
 from tools.analog.store import Store
+from tools.analog.zstore import main as zstore_command
 
 
 def mail(count: int, seed: int = 1) -> list[bytes]:
@@ -334,6 +336,31 @@ class Stopping(Learner):
             raise Stop
         self.left -= 1
         super().commit(reading, first)
+
+
+def test_whatever_system_call_fails_it_is_told_in_lines_and_the_next_run_makes_up_for_it(tmp_path: Path) -> None:
+    lines = mail(60)
+    logs, store = tmp_path / "logs", tmp_path / "store"
+    put_old(logs, second_of(lines[99]), b"".join(lines[:100]), ".s.zst")
+    put_current(logs, b"".join(lines[100:200]))
+    zstore(tmp_path / "begun", logs)
+    put_old(logs, second_of(lines[249]), b"".join(lines[100:250]), ".s.gz")
+    put_current(logs, b"".join(lines[250:]))
+
+    def fresh() -> None:
+        shutil.copy(tmp_path / "begun", store)
+
+    argv = [b"zstore", bytes(store), bytes(logs)]
+    outcomes = 0
+    for outcome in faults_of(zstore_command, argv, fresh=fresh):
+        assert outcome.code in (0, 111), outcome
+        assert all(line.startswith((b"zstore: warning: ", b"zstore: fatal: ")) for line in outcome.err.splitlines())
+        assert outcome.out == b""
+        outcomes += 1
+        if outcomes % len(TROUBLE) == 0:
+            assert run("zstore", store, logs).code == 0
+            assert zlines(store) == matched(lines), outcome
+    assert outcomes > 50
 
 
 # -- the command ---------------------------------------------------------------------------
