@@ -9,12 +9,13 @@ import shutil
 import signal
 import sqlite3
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
 from commands import BIN, environment, run, start
 from faults import TROUBLE, faults_of
-from instance import Instance
+from instance import NOBODY, Instance
 from logfiles import EPOCH, SECOND, put_current, put_old
 from until import until
 
@@ -395,6 +396,33 @@ def test_several_directories_are_kept_apart_in_one_store(tmp_path: Path) -> None
     put_current(tmp_path / "b", b"".join(other))
     zstore(tmp_path / "store", tmp_path / "a", tmp_path / "b")
     assert zlines(tmp_path / "store") == matched(one) + matched(other)
+
+
+def test_who_reads_slowly_does_not_keep_zstore_from_writing(tmp_path: Path) -> None:
+    lines = mail(3000)
+    put_current(tmp_path / "logs", b"".join(lines[:-1000]))
+    zstore(tmp_path / "store", tmp_path / "logs")
+    with start("zlines", tmp_path / "store", stdout=subprocess.PIPE) as slow:
+        assert slow.stdout is not None
+        begin = slow.stdout.read(10)
+        put_current(tmp_path / "logs", b"".join(lines))
+        zstore(tmp_path / "store", tmp_path / "logs")
+        assert begin + slow.stdout.read() == matched(lines[:-1000])
+    assert zlines(tmp_path / "store") == matched(lines)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs another user")
+def test_a_store_can_be_read_by_who_may_not_write_to_it(known: Path) -> None:
+    with tempfile.TemporaryDirectory() as name:  # not pytest's, into which nobody else can go
+        Path(name).chmod(0o755)
+        store = Path(shutil.copy(known, name))
+        store.chmod(0o644)
+        done = run("zlines", store, user=NOBODY)
+        assert (done.code, done.err) == (0, b"")
+        assert done.out == zlines(known)
+        assert run("zplot", store, user=NOBODY).code == 0
+        refused = run("zstore", store, "/", user=NOBODY)
+        assert refused.err == b"zstore: fatal: unable to lock %b: access denied\n" % bytes(store)
 
 
 def test_zlines_leaves_out_what_ended_before_or_after(tmp_path: Path) -> None:
