@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from time import gmtime, strftime, time
+
 from tools.analog.series import MINUTE, Minute
 
 TYPE_CHECKING = False
@@ -16,6 +18,8 @@ STEPS = [minutes * MINUTE for minutes in (1, 2, 5, 10, 15, 30, 60, 120, 240, 480
 
 class Points:
     """What *store* knows of the time from *since* to *until*, in seconds since 1970, in points of the same length.
+
+    What was pending at the last line that is known is taken to be so until now, or for a day.
 
     Args:
         every: seconds that a point stands for, whole minutes; 0 for what gives a few hundred points.
@@ -32,7 +36,12 @@ class Points:
         count = max(0, -(-(until - self.since) // self.every))
         self.points = [Minute() for _ in range(count)]
         begin, end = self.since // MINUTE, (self.since + count * self.every) // MINUTE
-        for number, minute in store.minutes(begin, end):
+        minutes = store.minutes(begin, end)
+        for series in store.waiting(min(end * MINUTE, int(time()))):
+            for number, minute in series.minutes.items():
+                if begin <= number and number > series.since // MINUTE:
+                    minutes.setdefault(number, Minute()).add(minute)
+        for number, minute in minutes.items():
             self.points[(number - begin) * MINUTE // self.every].join(minute)
 
     def __iter__(self) -> Iterator[tuple[int, Minute]]:
@@ -43,7 +52,6 @@ class Points:
 def as_json(points: Points) -> bytes:
     """*points*, a JSON object on a line for each."""
     from json import dumps
-    from time import gmtime, strftime
 
     lines = []
     for second, point in points:

@@ -42,8 +42,13 @@ class Minute:
         """All of it, in the order of the fields."""
         return [getattr(self, field) for field in self.FIELDS]
 
+    def add(self, other: Minute) -> None:
+        """Add the same minute of another log, *other*."""
+        for field in self.FIELDS:
+            setattr(self, field, getattr(self, field) + getattr(other, field))
+
     def join(self, other: Minute) -> None:
-        """Add *other*; peaks are those of both."""
+        """Add another minute of the same log, of whose peaks the higher ones count."""
         for field in SUMS:
             setattr(self, field, getattr(self, field) + getattr(other, field))
         self.queue, self.peak = max(self.queue, other.queue), max(self.peak, other.peak)

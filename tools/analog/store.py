@@ -15,7 +15,7 @@ import os
 
 from supervise.errors import Permanent, Temporary
 from supervise.files import lock
-from tools.analog.series import Minute
+from tools.analog.series import Minute, Series
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tools.analog.reading import Read
-    from tools.analog.series import Series
 
     Kept = tuple[bytes, int, int, int, int, int]  # pending, now, peak, since, queue, running
 
@@ -188,7 +187,17 @@ class Store:
             if row:
                 yield zstandard.ZstdDecompressor().decompress(row[0])
 
-    def minutes(self, since: int, until: int) -> list[tuple[int, Minute]]:
+    def minutes(self, since: int, until: int) -> dict[int, Minute]:
         """The minutes from the one *since* to before the one *until* in which there was anything, of all sources."""
         with told(self.path):
-            return [(number, Minute(*values)) for number, *values in self.database.execute(MINUTES, (since, until))]
+            rows = self.database.execute(MINUTES, (since, until)).fetchall()
+        return {number: Minute(*values) for number, *values in rows}
+
+    def waiting(self, until: int) -> list[Series]:
+        """What was pending in each source at its last line and so is up to the second *until*."""
+        with told(self.path):
+            rows = self.database.execute("SELECT since, queue, running FROM source").fetchall()
+        found = [Series(*row) for row in rows]
+        for series in found:
+            series.spread(until)
+        return found

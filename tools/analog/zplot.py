@@ -5,7 +5,8 @@ Usage: zplot [-u] [--since when] [--until when] [--every span] [--json] store
 
 zplot makes plots of what zstore has learnt from logs: the length of the queue, the concurrency, successful, failed and
 deferred delivery attempts in a minute, and messages and bytes that left the queue in a minute. It writes one SVG
-image to descriptor 1. If store knows several log directories, the plots show their sums.
+image to descriptor 1. If store knows several log directories, the plots show their sums. What was pending at the last
+line of a log is shown as pending until now. While nothing is logged for more than a day, nothing is shown.
 
     --since when, --until when
                  the time that is shown; the last day by default. when is as for svlog: as 2d, yesterday, 21:03,

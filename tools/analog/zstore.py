@@ -10,7 +10,7 @@ An argument is a service, by name or directory, or a log directory itself; witho
 qmail-send. Each log must have stamps (multilog t). Logs may have been renamed, compressed (multilog z) or removed
 since the last run. When a log has gone of which only a part had been read, a line on descriptor 2 says so.
 
-A store takes about a tenth of the size of the logs.
+A store takes a tenth to a sixth of the size of the logs.
 
     -k span  forget what is older than span, as 90d or 52w
 

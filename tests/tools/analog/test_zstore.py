@@ -10,6 +10,7 @@ import signal
 import sqlite3
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -505,6 +506,19 @@ def test_json_has_queue_concurrency_and_results_of_each_minute(known: Path) -> N
         "messages": [0, 0, 0, 1, 0], "bytes": [0, 0, 0, 1000, 0],
     }.items():  # fmt: skip
         assert [point[word] for point in points] == counts, word
+
+
+def test_what_is_pending_is_shown_until_now(tmp_path: Path) -> None:
+    began = time.time_ns() - 600 * SECOND
+    for at, folder in enumerate(("a", "b")):
+        line = b"%b info msg 1: bytes 1000 from <a@b> qp 1 uid 2\n%b new msg 9\n"
+        moments = label(began + at * 60 * SECOND), label(began + (at * 60 + 1) * SECOND)
+        put_current(tmp_path / folder, line % moments)
+    zstore(tmp_path / "store", tmp_path / "a", tmp_path / "b")
+    points = [json.loads(line)["queue"] for line in zplot("--json", "--since", "20m", tmp_path / "store").splitlines()]
+    assert points[0] == 0
+    assert sorted(points) == points
+    assert points[-3:] == [2, 2, 2]
 
 
 def test_points_can_be_longer(known: Path) -> None:
