@@ -79,10 +79,11 @@ from mta.why.story import Story, of_queue
 from supervise.command import Argv, command, say
 from supervise.errors import Temporary, Usage
 from supervise.fd import write_all
+from supervise.history.complaints import Complaints
 from supervise.history.directory import logs_in, select, unable
 from supervise.history.moment import moment
 from supervise.history.place import Places
-from supervise.history.svlog import Complaints, merged, number
+from supervise.history.svlog import merged, number
 from supervise.history.view import text_of
 from supervise.options import anywhere
 

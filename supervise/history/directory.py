@@ -13,7 +13,7 @@ import os
 import stat
 
 from supervise.errors import Temporary, reason
-from supervise.history.logfile import ENDINGS, Log
+from supervise.history.logfile import ENDINGS, PROCESSED, Log
 from supervise.history.moment import is_label
 from supervise.log.tai64nlocal import DIGITS
 from supervise.stamp import SIZE
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 LONGEST = 1 << 20  # bytes of a line; a longer one comes in pieces
 UNKNOWN = b"\n"  # the time of a line that has none: it sorts before all others, and no line begins with it
 NEVER = b"~"  # sorts behind all labels
-CURRENT, PREVIOUS, PROCESSED = b"current", b"previous", b"processed"
+CURRENT, PREVIOUS = b"current", b"previous"
 
 
 def logs_in(folder: bytes, complain: Complain) -> list[Log]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 READ = 1 << 18  # bytes at a time
 PACKED = 1 << 10  # bytes at a time of what is compressed, which can be a thousand times as many then
 NEAR = 1 << 16  # bytes at a time where stamps are looked for
+PROCESSED = b"processed"  # what will be an old log soon
 FAR = 1 << 62  # the end of a file whose size does not matter
 GZIP, ZSTANDARD, SKIPPED = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\x2a\x4d\x18"  # how they begin
 PACKED_ENDINGS = (b".zst", b".gz")
@@ -33,7 +34,7 @@ class Log:
     Args:
         folder: the log directory.
         name: the file in it.
-        fd: its descriptor, when it is held open; the stretch ends at its present size then.
+        fd: its descriptor, when it is held open; what can grow ends at its present size then.
         start: the offset where the stretch begins; of what is compressed, in the text.
         end: the offset behind it.
         inode: of the file, unless it is held open.
@@ -49,7 +50,8 @@ class Log:
         if fd >= 0:
             status = os.fstat(fd)
             self.inode, self.touched = status.st_ino, status.st_mtime_ns
-            self.end = min(end, status.st_size)
+            if name != PROCESSED:  # which does not grow, and can be compressed
+                self.end = min(end, status.st_size)
 
     @property
     def path(self) -> bytes:
@@ -134,7 +136,7 @@ class Log:
         Raises:
             Temporary: it is said to be compressed, and too short for that.
         """
-        begin = os.pread(fd, len(ZSTANDARD), 0) if self.label else b""
+        begin = os.pread(fd, len(ZSTANDARD), 0) if self.label or self.name == PROCESSED else b""
         if len(begin) < len(ZSTANDARD) and self.name.endswith(PACKED_ENDINGS):
             raise Temporary(b"unable to read %s: compressed data is cut off" % self.path)
         if begin.startswith(GZIP):

@@ -59,7 +59,8 @@ import time
 from itertools import islice
 
 from supervise.command import Argv, command, say
-from supervise.errors import TEMPORARY, Usage
+from supervise.errors import Usage
+from supervise.history.complaints import Complaints
 from supervise.history.directory import NEVER, UNKNOWN, entries_of, logs_in, select, tail, unable
 from supervise.history.follower import Follower, Watch
 from supervise.history.moment import moment
@@ -129,21 +130,6 @@ def number(digits: bytes) -> int:
     if not digits.isdigit():
         raise Usage
     return int(digits)
-
-
-class Complaints:
-    """Says what cannot be read in the *name* of a command, each thing once; `code` is the exit code that follows."""
-
-    def __init__(self, name: bytes) -> None:
-        self.name = name
-        self.code = 0
-        self.said: set[bytes] = set()
-
-    def __call__(self, line: bytes) -> None:
-        if line not in self.said:
-            say(self.name + b": warning: " + line)
-        self.said.add(line)
-        self.code = TEMPORARY
 
 
 def show(request: Request) -> int:

@@ -51,6 +51,27 @@ def test_the_log_programs_are_measured(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def test_matchup_and_the_store_are_measured(tmp_path: Path) -> None:
+    benchmark = start(tmp_path, "analog.py --megabytes 2 --rounds 1")
+    out, err = benchmark.communicate(timeout=60)
+    assert (benchmark.returncode, err) == (0, "")
+    for table in out.strip().split("\n\n"):
+        _, _, *works = rows(table).values()
+        assert len(works) in (3, 4)
+        assert all(float(row[0]) > 0 for row in works)
+    assert not list(tmp_path.iterdir())
+
+
+def test_results_that_lack_a_message_do_not_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    analog = importlib.import_module("analog")
+    given = analog.Input(tmp_path, 0.5)
+    results = b"m x\n" * given.messages + b"d x\n" * given.deliveries
+    analog.check(given, results)
+    with pytest.raises(SystemExit):
+        analog.check(given, results[4:])
+
+
 @pytest.mark.parametrize("spoil", ["loses", "doubles", "does not stamp"])
 def test_a_log_that_is_not_as_it_should_be_does_not_count(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spoil: str

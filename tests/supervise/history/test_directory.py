@@ -65,6 +65,10 @@ STATES = {
     "the processor runs": {b"previous": lines(0, 1), b"processed": lines(0), b"current": lines(2)},
     "the processor is done": {b"previous": lines(0, 1), b"processed!": lines(0), b"current": lines(2)},
     "the full log is gone": {b"processed!": lines(0, 1), b"current": lines(2)},
+    "the full log is gone, compressed": {
+        b"processed!": zstandard.ZstdCompressor().compress(lines(*range(299))),
+        b"current": lines(299),
+    },
     "both forms of an old log": {at(1) + b".s": lines(0), at(1) + b".s.zst": b"not all of it", b"current": lines(1)},
 }
 EXPECTED = {
@@ -73,6 +77,7 @@ EXPECTED = {
     "the processor runs": lines(0, 1, 2),
     "the processor is done": lines(0, 1, 2),
     "the full log is gone": lines(0, 1, 2),
+    "the full log is gone, compressed": lines(*range(300)),
     "both forms of an old log": lines(0, 1),
 }
 
