@@ -69,9 +69,7 @@ def build() -> bytes:
     Raises:
         Temporary: a user of the system is missing.
     """
-    users = [
-        user(role) for role in (b"alias", b"qmaild", b"qmaill", b"root", b"qmailp", b"qmailq", b"qmailr", b"qmails")
-    ]
+    users = [user(role) for role in ROLES]
     return (
         b"qmail home directory: %s.\n"
         b"user-ext delimiter: -.\n"
@@ -121,13 +119,17 @@ def controls() -> bytes:
     names = control_files()
     me = own_name()
     shown = [(name, show(name, me)) for name, show in FILES]
-    known = {name for name, _ in FILES}
     for name in names:
         if name in OURS:
             shown.append((name, OURS[name](name, me)))
-        elif name not in known:
+        elif not is_known(name):
             shown.append((name.translate(SHOWN), b"I have no idea what this file does.\n"))
     return b"".join(b"\n%s: %s" % row for row in shown)
+
+
+def is_known(name: bytes) -> bool:
+    """Whether some program here reads `control/NAME`."""
+    return name in OURS or any(name == known for known, _ in FILES)
 
 
 def control_files() -> list[bytes]:
@@ -301,6 +303,7 @@ OURS: dict[bytes, Show] = {
     b"badmailto": BAD_RECIPIENT,
     b"badrcptto": BAD_RECIPIENT,
     b"defaultdelivery": listing(b"", b"Mail to users without a .qmail file: "),
+    b"maxrcpt": amount(0, b"Recipients of a message from an SMTP client: at most "),
     b"outgoingip": listing(b"", b"SMTP client calls from ", b"."),
     b"recipients": recipients,
     b"recipientsremote": amount(1, b"Recipients of a message that may share a connection: "),

@@ -53,6 +53,8 @@ def main(argv: Argv) -> int:
         fields, _ = header.split(Reader(0))
     except OSError:
         raise Temporary(b"read error") from None
+    except Permanent:  # a header that is larger than we read asks for nothing
+        return 0
     try:
         asked = [target in addresses(field) for field in fields if name_of(field) == REQUEST]
     except Unparsable as bad:

@@ -79,7 +79,7 @@ def own(program: bytes) -> tuple[Command, Argv] | None:
     A shell would do nothing with these words but exec the first, and then an interpreter would have to start.
     """
     words = program.split()
-    if not words or program.translate(None, WORDS) or b"=" in words[0]:
+    if not words or program.translate(None, WORDS) or b"=" in words[0] or words[1:] == [b"--help"]:
         return None
     try:
         command = find(words[0])

@@ -32,7 +32,7 @@ Files:
     .qmail, .qmail-ext, .qmail-default
     control/patrn  the mode bits, in octal, that a home and a .qmail file must not have (022)
 
-See also: qmail-lspawn, maildirmake; mta/local/dotqmail.py for .qmail files
+See also: qmail-lspawn, maildirmake, dot-qmail, qmail-users
 """
 
 from __future__ import annotations

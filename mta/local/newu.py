@@ -14,7 +14,7 @@ Files:
                    and one that begins with a dot at the end
     users/cdb.tmp  the new table, being written
 
-See also: qmail-lspawn, qmail-getpw
+See also: qmail-users, qmail-lspawn, qmail-getpw
 """
 
 from __future__ import annotations

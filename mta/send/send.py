@@ -31,6 +31,11 @@ Environment:
     QMAILQUEUE  the program that queues bounces
 
 Files:
+    control/locals          hosts whose mail is delivered here, one to a line; by default me
+    control/virtualdomains  lines USER@HOST:PREPEND, HOST:PREPEND, .SUFFIX:PREPEND or :PREPEND: mail for that address,
+                            host, hosts below it, or any host, goes to the local address PREPEND-USER@HOST; an
+                            empty PREPEND makes an exception
+    control/percenthack     hosts for which user%host@HOST means user@host
     control/    locals, virtualdomains, percenthack, envnoathost, me;
                 concurrencylocal, concurrencyremote, queuelifetime;
                 bouncefrom, bouncehost, doublebounceto, doublebouncehost

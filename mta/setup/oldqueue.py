@@ -10,7 +10,7 @@ import errno
 import os
 import stat
 
-from mta.queue import envelope
+from mta.queue import envelope, layout
 from supervise.errors import reason
 from supervise.fd import chunks
 
@@ -150,13 +150,26 @@ class OldQueue:
         places = [(part, b"%s/%d" % (top, part)) for part in sorted(parts)] or [(0, top)]
         if parts:
             self.strangers += [top + b"/" + name for name in names if number_of(name) not in parts]
-        for part, folder in places:
-            for name in os.listdir(folder):
-                number, file = number_of(name), folder + b"/" + name
-                if number is None or number % (len(parts) or 1) != part:
-                    self.strangers.append(file)
-                else:
-                    yield number, file
+        files = [
+            (number_of(name), part, folder + b"/" + name) for part, folder in places for name in os.listdir(folder)
+        ]
+        split = split_of(parts, files)
+        for number, part, file in files:
+            if number is None or number % split != part:
+                self.strangers.append(file)
+            else:
+                yield number, file
+
+
+def split_of(parts: set[int], files: list[tuple[int | None, int, bytes]]) -> int:
+    """Into how many *parts* a folder is split: the number by which most *files* lie in theirs; some may be missing."""
+    if not parts:
+        return 1
+
+    def fitting(split: int) -> int:
+        return sum(number is not None and number % split == part for number, part, _ in files)
+
+    return max((len(parts), max(parts) + 1, layout.SPLIT), key=fitting)
 
 
 def number_of(name: bytes) -> int | None:

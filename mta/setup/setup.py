@@ -80,6 +80,7 @@ from supervise.program import spawn
 
 USAGE = b"[--users] [--check | --fix | --from old] [--host name] [--address ip] [--port number] [--to address]"
 USAGE += b" [--delivery way] [dir]"
+SHOWN = bytes(ord("?") if byte < 32 or byte == 127 else byte for byte in range(256))
 ALIASES = [b"postmaster", b"mailer-daemon", b"root"]
 
 
@@ -265,6 +266,6 @@ def faults() -> list[bytes]:
 
 
 def tell(lines: list[bytes]) -> None:
-    """Print *lines*."""
+    """Print *lines*, of which names in somebody else's folders may be parts."""
     for line in lines:
-        write_all(1, line + b"\n")
+        write_all(1, line.translate(SHOWN) + b"\n")

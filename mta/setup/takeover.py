@@ -17,6 +17,7 @@ from mta.queue.queue import acting_as
 from mta.setup.adopt import Taken
 from mta.setup.delivery import NAME
 from mta.setup.oldqueue import Broken, OldQueue
+from mta.showctl import is_known
 from supervise.errors import Temporary, reason
 from supervise.fd import copy
 from supervise.files import announced, lock, rename, slurp
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 SETTINGS = (b"control", b"users", b"alias")
 DRAFT = b".taking"  # the name of a file or folder until it is what it should be; no Maildir reader looks at it
+LONGEST = 4000  # bytes of a path that the system takes
 
 
 def stand_still(old: bytes) -> int:
@@ -103,7 +105,8 @@ def differences() -> list[bytes]:
     if not os.path.lexists(path(b"control", NAME)):
         rest = b": missing: mail of users without a .qmail file goes into ./Maildir/; see --delivery"
         lines.append(path(b"control", NAME) + rest)
-    return lines
+    unread = [name for name in sorted(os.listdir(path(b"control"))) if not is_known(name)]
+    return lines + [path(b"control", name) + b": no program here reads this file" for name in unread]
 
 
 def copy_tree(source: bytes, target: bytes) -> Iterator[bytes]:
@@ -114,6 +117,13 @@ def copy_tree(source: bytes, target: bytes) -> Iterator[bytes]:
     Raises:
         Temporary: there is no room, or the like.
     """
+    folders = [(source, target)]
+    while folders:
+        yield from copy_folder(*folders.pop(), folders)
+
+
+def copy_folder(source: bytes, target: bytes, folders: list[tuple[bytes, bytes]]) -> Iterator[bytes]:
+    """The same for what is right in *source*; the folders there are added to *folders*, with their copies."""
     try:
         names = sorted(os.listdir(source))
     except OSError as error:
@@ -124,6 +134,9 @@ def copy_tree(source: bytes, target: bytes) -> Iterator[bytes]:
         (os.rmdir if os.path.isdir(draft) else os.unlink)(draft)
     for name in names:
         old, new = source + b"/" + name, target + b"/" + name
+        if max(len(old), len(new) + len(DRAFT)) >= LONGEST:
+            yield old + b": left out: too deep"
+            continue
         about = os.lstat(old)
         if os.path.lexists(new) and not alike(old, new):
             yield new + b": kept: differs from " + old
@@ -132,7 +145,7 @@ def copy_tree(source: bytes, target: bytes) -> Iterator[bytes]:
                 os.mkdir(draft, 0o700)
                 give(draft, about)
                 rename(draft, new)
-            yield from copy_tree(old, new)
+            folders.append((old, new))
         elif os.path.lexists(new):
             continue
         elif stat.S_ISLNK(about.st_mode):
@@ -153,10 +166,12 @@ class Unreadable(Exception):
 def copy_file(old: bytes, new: bytes, draft: bytes) -> None:
     """Copy a file by way of *draft*; it appears whole, with mode, times and, for root, owner of the *old* one."""
     try:
-        source = os.open(old, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        source = os.open(old, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         raise Unreadable(reason(error)) from None
     try:
+        if not stat.S_ISREG(os.fstat(source).st_mode):
+            raise Unreadable(b"no file any more")
         with announced(new, draft, 0o600) as target:
             copy(source, target)
             give(target, os.fstat(source))

@@ -6,12 +6,14 @@
     control/badmailfrom        senders whose mail we refuse: addresses, and `@host` for a whole host
     control/badrcptto          recipients that we refuse, in the same form; control/badmailto too
     control/recipients         1: refuse recipients whose mail would bounce here (see `recipients`); by default 0
+    control/maxrcpt            how many recipients a message may have, 0 for any number
     control/smtpcapabilities   what EHLO is to announce besides the usual: `SIZE`
     control/databytes          the size of the largest message in bytes, 0 for no limit
     control/localiphost        what replaces one of our IP addresses after the `@`; by default `me`
 
     RELAYCLIENT                the client may send to any host, and this is put behind each recipient
-    DATABYTES, RECIPIENTS      take the places of control/databytes and control/recipients
+    DATABYTES, MAXRCPT, RECIPIENTS
+                               take the places of control/databytes, control/maxrcpt and control/recipients
 
 A recipient without a host is always taken: it is ours.
 """
@@ -141,10 +143,12 @@ class Policy:
         badrcptto: recipients that we refuse.
         announced: what EHLO announces besides the usual, in upper case.
         recipients: who tells whether a recipient's mail would bounce; None: nobody.
+        maxrcpt: how many recipients a message may have; 0 for any number.
     """
 
     __slots__ = (
-        "announced", "badmailfrom", "badrcptto", "databytes", "localiphost", "rcpthosts", "recipients", "relayclient",
+        "announced", "badmailfrom", "badrcptto", "databytes", "localiphost", "maxrcpt", "rcpthosts", "recipients",
+        "relayclient",
     )  # fmt: skip
 
     def __init__(
@@ -158,11 +162,12 @@ class Policy:
         badrcptto: Addresses = NOBODY,
         announced: frozenset[bytes] = frozenset(),
         recipients: Recipients | None = None,
+        maxrcpt: int = 0,
     ) -> None:
         self.rcpthosts, self.relayclient = rcpthosts, relayclient
         self.badmailfrom, self.badrcptto = Addresses(badmailfrom), badrcptto
         self.databytes, self.localiphost = databytes, localiphost
-        self.announced, self.recipients = announced, recipients
+        self.announced, self.recipients, self.maxrcpt = announced, recipients, maxrcpt
 
     @classmethod
     def read(cls, control: Control, environment: Mapping[bytes, bytes], me: bytes | None) -> Policy:
@@ -181,6 +186,7 @@ class Policy:
             badrcptto=Addresses(control.lines(b"badrcptto"), control.lines(b"badmailto")),
             announced=frozenset(line.upper() for line in control.lines(b"smtpcapabilities") or ()),
             recipients=checked(number(control, environment, b"recipients")),
+            maxrcpt=number(control, environment, b"maxrcpt"),
         )
 
     @property

@@ -240,7 +240,8 @@ class Session:
             return NO_GATEWAY
         if self.policy.recipients and self.policy.recipients.lack(recipient):
             return NO_MAILBOX
-        if len(self.recipients) > LARGEST_ENVELOPE:
+        most = self.policy.maxrcpt
+        if len(self.recipients) > LARGEST_ENVELOPE or 0 < most <= self.recipients.count(b"\0"):
             return TOO_MANY
         self.recipients += recipient + b"\0"
         return OK

@@ -37,6 +37,7 @@ Environment:
                  each recipient
     DATABYTES    takes the place of control/databytes
     RECIPIENTS   takes the place of control/recipients
+    MAXRCPT      takes the place of control/maxrcpt
     SSLCTLFD, SSLREADFD, SSLWRITEFD
                  descriptors to start TLS, to read and to write it, as UCSPI-TLS has them
     QMAILQUEUE   another program for qmail-queue
@@ -52,6 +53,7 @@ Files:
     control/badmailfrom    senders that are refused: addresses, or `@host`
     control/badrcptto      recipients that are refused, in the same form, to clients with RELAYCLIENT too
     control/badmailto      more of them
+    control/maxrcpt        how many recipients a message may have, the others are put off; by default 0, any number
     control/recipients     1: refuse recipients whose mail would bounce here; by default 0
     control/smtpcapabilities
                            what EHLO is to announce besides the usual, one to a line: SIZE

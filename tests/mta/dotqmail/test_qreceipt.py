@@ -45,6 +45,10 @@ def test_nobody_else_does(home: Home, message: bytes) -> None:
     assert not answered(home, message)
 
 
+def test_a_header_larger_than_we_read_asks_for_nothing(home: Home) -> None:
+    assert not answered(home, b"X-A: " + b"y" * (9 << 20) + b"\n" + FIELD + b"bill@heaven.af.mil\n\n")
+
+
 @pytest.mark.parametrize("sender", ["", "#@[]"])
 def test_a_bounce_is_not_answered(home: Home, sender: str) -> None:
     home.env["SENDER"] = sender

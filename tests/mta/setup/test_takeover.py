@@ -156,6 +156,14 @@ def test_the_old_queue_may_be_split_into_any_number_of_folders(mail: Machine, sp
     assert len({Message(mail, b"message %d" % number).number for number in range(30)}) == 30
 
 
+def test_a_folder_of_the_queue_may_be_missing_and_another_one_too_many(mail: Machine, old: OldHome) -> None:
+    numbers = [old.active(b"message %d" % number, [b"Tjoe@old.example"]) for number in range(10)]
+    unused = next(part for part in range(23) if part not in {number % 23 for number in numbers})
+    (old.queue / "mess" / str(unused)).rmdir()
+    (old.queue / "info" / "100").mkdir()
+    assert take(mail, old)[-1] == "took over 10 messages from old"
+
+
 def test_todo_may_be_split_too(mail: Machine, old: OldHome) -> None:
     number = old.submitted(HELLO, [b"joe@old.example"])
     for kind in "todo", "intd":
@@ -318,6 +326,7 @@ def test_control_users_and_alias_are_taken_as_they_are(mail: Machine, old: OldHo
     os.mkfifo(old.folder / "alias/pipe")
     assert take(mail, old, code=1) == [
         "old/alias/pipe: left out: neither file nor folder nor link",
+        "new/control/servercert.pem: no program here reads this file",
         "took over 0 messages from old",
     ]
     new = mail.scratch / "new"
@@ -353,12 +362,32 @@ def test_what_a_home_has_already_is_kept_and_what_was_removed_later_stays_away(
 def test_what_may_be_otherwise_than_it_was_is_said(mail: Machine, old: OldHome) -> None:
     (old.folder / "control/rcpthosts").unlink()
     (old.folder / "control/defaultdelivery").unlink()
+    (old.folder / "control/spfbehavior").touch()
+    (old.folder / "control/we\nird").touch()
     assert take(mail, old)[:-1] == [
         "new/control/rcpthosts: missing, as there: SMTP takes mail for any host",
         "new/control/defaultdelivery: missing: mail of users without a .qmail file goes into ./Maildir/; "
         "see --delivery",
+        "new/control/spfbehavior: no program here reads this file",
+        "new/control/we?ird: no program here reads this file",
     ]
     assert not (mail.scratch / "new/control/locals").exists()
+
+
+def test_folders_may_be_deep_but_not_too_deep(mail: Machine, old: OldHome) -> None:
+    number = old.submitted(HELLO, [b"joe@old.example"])
+    assert number
+    before = os.getcwd()
+    os.chdir(old.folder / "alias")
+    for _ in range(2500):
+        os.mkdir("d")
+        os.chdir("d")
+    os.chdir(before)
+    done = mail.setup("--from", old.folder, mail.scratch / "new")
+    subprocess.run(["rm", "-rf", old.folder / "alias/d", mail.scratch / "new/alias/d"], check=True)  # rmtree cannot
+    assert done.code == 1 and done.err == b""
+    assert b"/d: left out: too deep\n" in done.out
+    assert done.out.endswith(b"took over 1 messages from %s\n" % bytes(old.folder))
 
 
 @pytest.mark.root

@@ -182,6 +182,14 @@ def test_bad_recipients_are_refused_one_by_one_to_relay_clients_too() -> None:
     assert queue.taken[0][2] == [b"new@heaven.af.mil", b"any@x.evil.example"]
 
 
+def test_recipients_beyond_the_limit_are_put_off_and_the_next_message_has_room_again() -> None:
+    queue = Queue()
+    text = b"MAIL FROM:<a>\r\n" + b"".join(b"RCPT TO:<%d>\r\n" % n for n in range(3)) + b"DATA\r\n.\r\n"
+    said, _ = talk(text * 2, queue, Policy(Rcpthosts(None, b""), maxrcpt=2))
+    assert said.count(b"250 ok\r\n250 ok\r\n452 too many recipients (#4.5.3)\r\n354 go ahead\r\n") == 2
+    assert [recipients for _, _, recipients in queue.taken] == [[b"0", b"1"]] * 2
+
+
 def test_nothing_after_quit_is_read() -> None:
     queue = Queue()
     assert talk(b"QUIT\r\n" + ENVELOPE + b"DATA\r\n.\r\n", queue) == (b"221 heaven.af.mil\r\n", 0)
