@@ -1,4 +1,4 @@
-"""Manual pages for man(1), made of the docstrings of the commands' modules.
+"""Manual pages for man(1), made of the docstrings of the commands' modules, and of some about files.
 
 setup.py writes them when the package is built, and they are installed in share/man beside the folder of commands,
 where man looks for them when that folder is in PATH. The form of a docstring:
@@ -41,6 +41,12 @@ TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # what setup.
 SECTIONS = ("Options", "Environment", "Exit status", "Files", "Signals")  # what every page calls so
 FOR_ALL = ("argv0",)  # the original comes with ucspi-tcp, in section 1, which man would show before ours
 LONGEST = 6  # words of the title of another section
+FORMATS = {  # pages of section 5: what people write into files
+    "dot-qmail": "mta.local.dotqmail",
+    "qmail-routes": "mta.remote.routes",
+    "qmail-users": "mta.local.users",
+    "tcp-rules": "ucspi.rules.rules",
+}
 WIDTH = 78  # bytes of a line of a paragraph
 GAP = re.compile(r"(?<=[^\s.:]) {2,}")  # between a term and what is said of it, and not between sentences
 WHOLE = re.compile(r"(?<!\S)(?=\S*(?:\\-|[/@_]))")  # before words that are not to be broken
@@ -81,47 +87,48 @@ def section_of(name: str, module: str) -> int:
 
 
 def write(folder: str) -> list[tuple[str, list[str]]]:
-    """Write the pages of all commands into *folder*.
+    """Write the pages of all commands and formats into *folder*.
 
     Returns:
         Folders below the place of installation, and the files that belong there, as setuptools wants them.
     """
     modules = commands()
-    sections = {name: section_of(name, module) for name, module in modules.items()}
+    sections = {name: section_of(name, module) for name, module in modules.items()} | dict.fromkeys(FORMATS, 5)
     date = time.strftime("%Y-%m-%d", time.gmtime(int(os.environ.get("SOURCE_DATE_EPOCH", time.time()))))
     files: dict[str, list[str]] = {}
-    for name, module in sorted(modules.items()):
+    for name, module in sorted((modules | FORMATS).items()):
         place = f"man{sections[name]}"
         os.makedirs(os.path.join(folder, place), exist_ok=True)
         path = os.path.join(folder, place, f"{name}.{sections[name]}")
         with open(path, "w") as file:
-            file.write(page(docstring(module), sections, date, version()))
+            file.write(page(name, docstring(module), sections, date, version()))
         files.setdefault(f"share/man/{place}", []).append(path)
     return sorted(files.items())
 
 
 # -- a page ----------------------------------------------------------------------------------
-def page(text: str, sections: Mapping[str, int], date: str, version: str) -> str:
-    """The page of a command, in the man(7) language.
+def page(name: str, text: str, sections: Mapping[str, int], date: str, version: str) -> str:
+    """The page of a command or a format, in the man(7) language.
 
     Args:
+        name: its name.
         text: the docstring of its module.
         sections: of the manual, by name of the command.
         date, version: what stands at the bottom.
     """
-    name, _, purpose = text.partition("\n")[0].partition(" - ")
+    purpose = text.partition("\n")[0].removeprefix(f"{name} - ").rstrip(".")
     chunks = [chunk.split("\n") for chunk in re.split(r"\n\n+", text)[1:]]
     lines = [
         f'.TH "{escaped(name.upper())}" {sections[name]} "{date}" "pyqmail {version}"',
         ".ad l",
         ".SH NAME",
         f"{escaped(name)} \\- {prose(purpose)}",
-        ".SH SYNOPSIS",
-        *synopsis(name, chunks[0]),
-        ".SH DESCRIPTION",
     ]
+    if chunks[0][0].startswith("Usage: "):
+        lines += [".SH SYNOPSIS", *synopsis(name, chunks.pop(0))]
+    lines.append(".SH DESCRIPTION")
     title = ""  # of the section that the chunk belongs to
-    for chunk in chunks[1:]:
+    for chunk in chunks:
         if chunk[0].startswith("See also: "):
             lines += [".SH SEE ALSO", also(" ".join(chunk).removeprefix("See also: "), sections)]
             continue

@@ -17,7 +17,7 @@ is refused.
 
 Addresses that time out again and again are left alone for about an hour; see
 queue/lock/tcpto.  Where mail for a host goes, and when it is refused as our own, stands
-in mta/remote/routes.py.
+in qmail-routes.
 
 Exit status:
     0  always; the reports say what happened
@@ -36,7 +36,7 @@ Files, below control:
     trace           if it is a number other than 0: the report names the addresses that were tried
                     in vain before, and why; qmail-send logs it, and a bounce has it; 0
 
-See also: qmail-rspawn, qmail-send, qmail-why
+See also: qmail-routes, qmail-rspawn, qmail-send, qmail-why
 """
 
 from __future__ import annotations

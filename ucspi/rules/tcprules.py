@@ -33,7 +33,7 @@ Exit status:
     100  wrong usage, or a line is no rule
     111  a file cannot be read or written
 
-See also: tcprulescheck, tcpserver
+See also: tcp-rules, tcprulescheck, tcpserver
 """
 
 from __future__ import annotations
