@@ -177,16 +177,14 @@ def unbracketed(address: bytes) -> bytes:
     local, at, host = address.rpartition(b"@")
     if not at:
         local, host = host, b""
+    if len(host) > 1 and host.startswith(b"[") and host.endswith(b"]"):
+        return part(local) + b"@[" + escaped(host[1:-1]) + b"]"
     return part(local) + (b"@" + part(host) if host else b"")
 
 
 def part(text: bytes) -> bytes:
     """A local part or a host, quoted if it must be."""
-    if quote_local(text) == text:
-        return text
-    if len(text) > 1 and text.startswith(b"[") and text.endswith(b"]"):
-        return b"[" + escaped(text[1:-1]) + b"]"
-    return quoted(text)
+    return text if quote_local(text) == text else quoted(text)
 
 
 def quoted(text: bytes) -> bytes:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from typing import Self
 
 UNKNOWN = b"-0000"  # the zone of a time in UTC that says nothing of where it was written
-DIGITS = 18  # that a number has at most
+DIGITS = 9  # that a number has at most
 ZONES = {
     b"UT": 0, b"GMT": 0, b"BST": 60, b"CET": 60, b"MET": 60, b"METDST": 120, b"EET": 120, b"IST": 120, b"HKT": 480,
     b"JST": 540, b"EDT": -240, b"EST": -300, b"CDT": -300, b"CST": -360, b"MDT": -360, b"MST": -420, b"PDT": -420,
@@ -49,9 +49,8 @@ class Date:
     def at(cls, seconds: float, *, local: bool = False) -> Self:
         """The moment *seconds* after 1970 began, in UTC or in the zone of the machine."""
         time.tzset()  # the program before us in a chain may have set TZ
-        shift, shown = repeating(int(seconds // 1))
-        t = time.localtime(shown) if local else time.gmtime(shown)
-        return cls(t.tm_mday, t.tm_mon, t.tm_year + shift * CYCLE_YEARS, *t[3:6], t.tm_gmtoff // 60, local)
+        t = time.localtime(seconds) if local else time.gmtime(seconds)
+        return cls(t.tm_mday, t.tm_mon, t.tm_year, *t[3:6], t.tm_gmtoff // 60, local)
 
     def seconds(self) -> int:
         """Seconds since 1970; leap seconds are not counted."""
@@ -88,16 +87,7 @@ class Date:
 def ctime(seconds: int) -> bytes:
     """A moment in the zone of the machine, as the C library's ctime has it: `Thu Jan  1 00:00:00 2026`."""
     time.tzset()
-    shift, shown = repeating(seconds)
-    text, _, year = time.ctime(shown).encode().rpartition(b" ")
-    return b"%s %d" % (text, int(year) + shift * CYCLE_YEARS)
-
-
-def repeating(seconds: int) -> tuple[int, int]:
-    """Seconds since 1970 as cycles of the calendar, and seconds that any library can count to."""
-    if -(1 << 31) <= seconds < 1 << 31:
-        return 0, seconds
-    return divmod(seconds, CYCLE_DAYS * 86400)
+    return time.ctime(seconds).encode()
 
 
 def parse(text: bytes) -> Date | None:

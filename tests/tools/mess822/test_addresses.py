@@ -57,6 +57,7 @@ def test_a_name_belongs_to_the_next_address_and_to_nobody_else() -> None:
         (None, b"", b"<>"),
         (b"Nobody", b"@", b'"Nobody" <>'),
         (None, b"#@[]", b"#@[]"),
+        (None, b"[1.2]@h", b'"\\[1.2\\]"@h'),
         (None, b'root@[[][]:;"\\]', b'root@[\\[\\]\\[\\]:;\\"\\\\]'),
         (None, b"@heaven", b'""@heaven'),
         (None, b"@at@@h", b'"@at@"@h'),
