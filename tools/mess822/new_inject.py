@@ -26,7 +26,11 @@ A host is rewritten by each line of control/rewrite in its order, upper and lowe
 Without the file these are `*.:`, `=:defaulthost`, `*+:.plusdomain` and `?:.defaultdomain`, with what these control
 files say. A name without a host has the empty host.
 
-A header has at most 8 MiB. The body may be of any size. Leap seconds are not counted.
+A header has at most 8 MiB. The body may be of any size.
+
+Not as the original: the host is what follows the last `@` of an address, also when there is one in quotes before it; a
+tab or a carriage return is a blank, and a lonely backslash at the end nothing; Message-ID has microseconds in it, since
+process numbers come again; leap seconds are not counted.
 
 Options:
     -a          send to the arguments only
