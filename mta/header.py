@@ -41,15 +41,15 @@ def find(fields: Iterable[bytes], name: bytes) -> bytes | None:
     return next((field for field in fields if name_of(field) == name), None)
 
 
-def split(reader: Reader, longest: int = LONGEST) -> tuple[list[bytes], bytes]:
+def split(reader: Reader, longest: int = LONGEST, mbox: bool = True) -> tuple[list[bytes], bytes]:
     """Read a header.
 
-    A `From ` line, which an mbox has, becomes the field `MBOX-Line`.  A last line without an
-    end gets one.
+    A last line without an end gets one.
 
     Args:
         reader: the message; what it has after this belongs to the body.
         longest: bytes of a header that are read, at most.
+        mbox: a `From ` line, which an mbox has, becomes the field `MBOX-Line`; else it ends the header.
 
     Returns:
         The fields, and what the body begins with: the empty line, which is put in when the body
@@ -63,7 +63,7 @@ def split(reader: Reader, longest: int = LONGEST) -> tuple[list[bytes], bytes]:
     while line := reader.line(longest + 1):  # a piece of a longer line is already too long
         if line == b"\n":
             return whole(fields), line
-        if line.startswith(b"From "):
+        if mbox and line.startswith(b"From "):
             line = b"MBOX-Line: " + line
         more = fields and line[0] in b" \t"
         if not more and name_of(line) is None:

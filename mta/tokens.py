@@ -9,6 +9,9 @@ text as it is meant, without the quoting.  White space, folds included, only sep
 As the original we are liberal in what we take: any byte may be in a word, and `)` or `]` within
 an atom is part of it.  A word of an atom's form whose bytes need quotes becomes a QUOTED one.
 Comments may be nested; the inner parentheses are lost.
+
+For who keeps names as they are written there is a looser reading: each blank is a token too, a BLANK,
+a comment keeps its inner parentheses, and nothing is unparsable.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ Token = tuple[bytes, bytes]  # kind, text
 
 ATOM, QUOTED, LITERAL, COMMENT = WORDS = b"a", b'"', b"[", b"("
 SPECIALS = {ord(kind): (kind, b"") for kind in (b".", b",", b"@", b"<", b">", b":", b";")}
+BLANK = b" ", b""  # of the looser reading
 COMMA, AT, COLON, LEFT, RIGHT = (SPECIALS[byte] for byte in b",@:<>")
 CLOSING = {QUOTED: b'"', LITERAL: b"]", COMMENT: b")"}
 BLANKS = b" \t\r\n"
@@ -43,8 +47,11 @@ class Unparsable(Exception):
         self.text = text
 
 
-def lex(text: bytes) -> list[Token]:
+def lex(text: bytes, loose: bool = False) -> list[Token]:
     """The tokens of *text*.
+
+    Args:
+        loose: the looser reading; what has no end reaches to that of *text*.
 
     Raises:
         Unparsable: a quoted string, a literal or a comment has no end, or `)` or `]` begins a word.
@@ -57,11 +64,13 @@ def lex(text: bytes) -> list[Token]:
             tokens.append(SPECIALS[byte])
             at += 1
         elif byte in BLANKS:
+            if loose:
+                tokens.append(BLANK)
             at += 1
         elif byte in b'"[(':
-            token, at = enclosed(text, at)
+            token, at = enclosed(text, at, loose)
             tokens.append(token)
-        elif byte in b")]":
+        elif byte in b")]" and not loose:
             raise Unparsable(text)
         else:
             token, at = atom(text, at)
@@ -84,7 +93,7 @@ def atom(text: bytes, at: int) -> tuple[Token, int]:
     return (QUOTED if word.translate(None, ATOM_TEXT) else ATOM, bytes(word)), at
 
 
-def enclosed(text: bytes, at: int) -> tuple[Token, int]:
+def enclosed(text: bytes, at: int, loose: bool = False) -> tuple[Token, int]:
     """The quoted string, literal or comment that begins at *at*, and where it ends."""
     kind = text[at : at + 1]
     closing = ord(CLOSING[kind])
@@ -97,13 +106,19 @@ def enclosed(text: bytes, at: int) -> tuple[Token, int]:
             depth -= 1
             if not depth:
                 return (kind, bytes(word)), at + 1
+            if loose:
+                word.append(byte)
         elif kind == COMMENT and byte == ord("("):
             depth += 1
+            if loose:
+                word.append(byte)
         elif byte == BACKSLASH:
             word += text[at + 1 : at + 2]
             next(letters, None)
         else:
             word.append(byte)
+    if loose:
+        return (kind, bytes(word)), len(text)
     raise Unparsable(text)
 
 

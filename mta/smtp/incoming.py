@@ -18,13 +18,18 @@ NO_QUEUE = b"451 qqt failure (#4.3.0)\r\n"
 
 
 class Incoming:
-    """The message, its *sender* and *recipients*, each of these with a NUL behind it, and the *limit* of its size."""
+    """The message, its *sender* and *recipients*, each of these with a NUL behind it, and the *limit* of its size.
+
+    Its *body* is what turns the text on the wire into the message.
+    """
 
     __slots__ = ("abandoned", "body", "limit", "recipients", "sender", "size", "submission")
 
-    def __init__(self, submission: Submission, sender: bytes, recipients: bytearray, limit: int) -> None:
+    def __init__(
+        self, submission: Submission, sender: bytes, recipients: bytearray, limit: int, body: Body | None = None
+    ) -> None:
         self.submission, self.sender, self.recipients, self.limit = submission, sender, recipients, limit
-        self.body = Body()
+        self.body = body or Body()
         self.size = 0  # as the original: without the Received line
         self.abandoned = False
 

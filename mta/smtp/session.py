@@ -79,6 +79,9 @@ class Session:
         log: is told what becomes of messages; None: nobody wants to know.
         tls: NEVER, or OFFERED to the client.
 
+    Another server of the same language has a subclass, with its own answers to what it does otherwise: `begun`,
+    `message_of`, `accepted`.
+
     Attributes:
         code: the exit code, once the session is over.
         tls: how far it is with TLS; when it is ASKED for, the caller has it spoken and says so by `secure`.
@@ -88,6 +91,7 @@ class Session:
         "code", "connection", "extended", "helo", "incoming", "log", "name", "now", "over_long", "pending", "policy",
         "recipients", "refused", "sender", "submission", "tls",
     )  # fmt: skip
+    manual = HELP
 
     def __init__(
         self,
@@ -220,6 +224,10 @@ class Session:
         self.sender = sender
         self.refused = self.policy.refuses(sender)
         self.recipients.clear()
+        return self.begun()
+
+    def begun(self) -> bytes:
+        """The reply to a MAIL that has been understood."""
         return OK
 
     def rcpt(self, argument: bytes) -> bytes:
@@ -274,10 +282,19 @@ class Session:
         except (Trouble, OSError):
             return NO_QUEUE
         recipients, self.recipients = self.recipients, bytearray()
-        self.incoming = Incoming(submission, sender, recipients, self.policy.databytes)
-        protocol = b"ESMTPS" if self.extended and self.tls == SPOKEN else b"SMTP"  # RFC 3848; else as the original
-        self.incoming.write(received(self.connection, protocol, self.now(), self.helo))
+        self.incoming = self.message_of(submission, sender, recipients)
         return GO_AHEAD
+
+    def message_of(self, submission: Submission, sender: bytes, recipients: bytearray) -> Incoming:
+        """The message that is about to come, with what we put in front of it."""
+        incoming = Incoming(submission, sender, recipients, self.policy.databytes)
+        protocol = b"ESMTPS" if self.extended and self.tls == SPOKEN else b"SMTP"  # RFC 3848; else as the original
+        incoming.write(received(self.connection, protocol, self.now(), self.helo))
+        return incoming
+
+    def accepted(self, incoming: Incoming) -> bytes:
+        """The reply when the queue has accepted the message."""
+        return b"250 ok %d qp %d\r\n" % (self.now(), incoming.submission.pid)
 
     # -- the message ---------------------------------------------------------------------
     def message(self, incoming: Incoming, text: bytes, replies: list[bytes]) -> bytes:
@@ -291,7 +308,7 @@ class Session:
         if not incoming.body.ended:
             return b""
         refusal = incoming.submit()
-        replies.append(refusal or b"250 ok %d qp %d\r\n" % (self.now(), incoming.submission.pid))
+        replies.append(refusal or self.accepted(incoming))
         self.log_message(incoming, refusal)
         self.incoming = None
         return incoming.body.rest
@@ -334,5 +351,5 @@ VERBS: dict[bytes, Callable[[Session, bytes], bytes]] = {
     b"starttls": Session.start_tls,
     b"noop": lambda session, argument: OK,
     b"vrfy": lambda session, argument: TRY,
-    b"help": lambda session, argument: HELP,
+    b"help": lambda session, argument: session.manual,
 }

@@ -108,6 +108,11 @@ def serve(control: Control) -> int:
     except Temporary:
         wire.say_goodbye(NO_CONTROLS)
         return GONE
+    return attend(session, wire)
+
+
+def attend(session: Session, wire: Wire) -> int:
+    """Serve one client to the end; the exit code."""
     try:
         return converse(session, wire)
     except (Closed, TimedOut):  # it does not take our replies

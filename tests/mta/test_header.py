@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -111,3 +112,10 @@ def test_lines_are_short_where_they_can_be(sizes: list[int]) -> None:
     assert field.endswith(b"x\n")
     for line in field[:-1].split(b"\n"):
         assert len(line) <= 80 or line.count(b"x") in sizes
+
+
+def test_a_from_line_ends_the_header_for_who_reads_no_mbox(tmp_path: Path) -> None:
+    (tmp_path / "message").write_bytes(b"From joe Thu\nA: b\n")
+    fd = os.open(tmp_path / "message", os.O_RDONLY)
+    assert split(Reader(fd), mbox=False) == ([], b"\nFrom joe Thu\n")
+    os.close(fd)

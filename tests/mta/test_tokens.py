@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mta.header import fold
-from mta.tokens import ATOM, COMMENT, LITERAL, QUOTED, SPECIALS, Token, Unparsable, lex, parts, plain, unlex
+from mta.tokens import ATOM, BLANK, COMMENT, LITERAL, QUOTED, SPECIALS, Token, Unparsable, lex, parts, plain, unlex
 
 ANY = st.binary(max_size=12)
 SOME = st.text(alphabet='ab. ,@<>:;"[]()\\\t\r\n\x00é+', max_size=40).map(lambda text: text.encode("latin-1"))
@@ -137,3 +137,23 @@ def test_nothing_of_a_list_is_lost(tokens: list[Token]) -> None:
 )
 def test_a_plain_address_has_no_quotes_and_no_comments(text: bytes, address: bytes) -> None:
     assert plain(lex(text)) == address
+
+
+@pytest.mark.parametrize(
+    ("text", "tokens"),
+    [
+        (b"a b\tc", [(b"a", b"a"), BLANK, (b"a", b"b"), BLANK, (b"a", b"c")]),
+        (b"(a (b) c)", [(b"(", b"a (b) c")]),
+        (b"(a (b", [(b"(", b"a (b")]),
+        (b'"open', [(b'"', b"open")]),
+        (b"[1", [(b"[", b"1")]),
+        (b")x", [(b'"', b")x")]),
+    ],
+)
+def test_the_looser_reading_keeps_blanks_and_parses_everything(text: bytes, tokens: list[Token]) -> None:
+    assert lex(text, loose=True) == tokens
+
+
+@given(st.binary(max_size=20))
+def test_nothing_is_unparsable_to_the_looser_reading(text: bytes) -> None:
+    lex(text, loose=True)
