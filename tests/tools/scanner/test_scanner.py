@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,9 +11,12 @@ from pathlib import Path
 import pytest
 from capture import Home
 from commands import BIN, Result, environment, run
+from crashes import crashes_of
 from peer import CLOSE, STALL, Peer, Step, Until
 from tcp import Server
 from until import until
+
+from tools.scanner import scanner
 
 EICAR = rb"X5O!P%@AP[4\PZX54(P^)7CC)7}$EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"
 MESSAGE = b"Subject: x\n\nhello\n"
@@ -159,3 +163,30 @@ def test_a_full_disk_and_a_broken_envelope_take_no_message(scanned: Scanned) -> 
     assert scanned.send(envelope=b"Fjoe@irs.gov\0Tsue@x").code == 54
     assert scanned.send(envelope=b"nonsense\0\0").code == 91
     assert scanned.send().code == 71
+
+
+def test_a_crash_leaves_the_quarantine_without_halves(scanned: Scanned, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever call the scanner dies at, the quarantine has the whole message or none."""
+    folder = scanned.home.folder
+    (folder / "message").write_bytes(MESSAGE)
+    (folder / "envelope").write_bytes(ENVELOPE)
+    monkeypatch.setenv("QMAILHOME", str(folder))
+    new = folder / "quarantine" / "new"
+    wait, answer = ASKED["spamd"]
+    with Peer(*([wait, answer, CLOSE] for _ in range(200))) as peer:
+        text = f"spamd:127.0.0.1:{peer.port}\nspam:quarantine\nquarantine:quarantine"
+        scanned.home.control(scanner=text)
+
+        def fresh() -> None:
+            shutil.rmtree(folder / "quarantine", ignore_errors=True)
+            assert run("maildirmake", folder / "quarantine").code == 0
+
+        def scan() -> None:
+            for fd, name in enumerate(("message", "envelope")):
+                os.dup2(os.open(folder / name, os.O_RDONLY), fd)
+            assert scanner.main([b"qmail-scanner"]) == 0
+
+        for _ in crashes_of(scan, fresh):
+            kept = [file.read_bytes() for file in new.iterdir()]
+            assert all(message.startswith(b"Return-Path: ") and message.endswith(MESSAGE) for message in kept)
+        assert len(kept) == 1
