@@ -1,0 +1,1 @@
+"""Mail that daemons look at before the queue takes it."""
