@@ -104,6 +104,24 @@ class Cdb:
                 slot += some
         return None
 
+    def records(self) -> Iterator[tuple[bytes, bytes]]:
+        """All pairs of key and data, in the order in which they were given.
+
+        Raises:
+            Temporary: the file cannot be read, or is damaged.
+        """
+        end, _ = PAIR.unpack_from(self.header)  # the first table follows the records
+        if end < HEADER:
+            raise self.damage
+        at = HEADER
+        while at < end:
+            size, length = PAIR.unpack(self.read(PAIR.size, at))
+            record = self.read(size + length, at + PAIR.size)
+            at += PAIR.size + len(record)
+            if at > end:
+                raise self.damage
+            yield record[:size], record[size:]
+
     def mentions(self, text: bytes, if_small: bool = False) -> bool:
         """False: no record contains *text*, so a search for keys that do is not worth while.
 

@@ -24,6 +24,10 @@ from supervise import files
 from supervise.errors import Temporary, passing
 from supervise.fd import TimedOut, chunks, write_all
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 FOLDERS = (b"tmp", b"new", b"cur")
 PATIENCE = 86400  # seconds for one delivery; readers clear tmp/ of what is older than 36 hours
 TRIES = 3
@@ -42,30 +46,32 @@ def make(maildir: bytes) -> None:
             raise Temporary(b"unable to mkdir " + folder, error) from None
 
 
-def deliver(maildir: bytes, head: bytes, message: int) -> None:
+def deliver(maildir: bytes, head: bytes, message: int, meanwhile: Callable[[], None] | None = None) -> None:
     """Put *head* and what *message* still has into *maildir*, as one message.
 
     Args:
         maildir: the folder's path, with a slash at its end.
         message: a descriptor.
+        meanwhile: what else belongs to the delivery; done when the message is on disk and has no name in new/ yet,
+            so that neither is done again for want of the other. What it raises leaves *maildir* as it was.
 
     Raises:
         Temporary: it could not be done, or may not survive a crash.
     """
     try:
         with within(PATIENCE):
-            write(maildir, head, message)
+            write(maildir, head, message, meanwhile)
     except TimedOut:
         raise Temporary(b"Timeout on maildir delivery. (#4.3.0)") from None
     except OSError:
         raise Temporary(obstacle(maildir)) from None
 
 
-def write(maildir: bytes, head: bytes, message: int) -> None:
+def write(maildir: bytes, head: bytes, message: int, meanwhile: Callable[[], None] | None = None) -> None:
     """The steps of a delivery.
 
     Raises:
-        Temporary: *message* cannot be read.
+        Temporary: *message* cannot be read; and what *meanwhile* raises.
         OSError: a step failed.
     """
     draft, fd = create(maildir)
@@ -75,6 +81,8 @@ def write(maildir: bytes, head: bytes, message: int) -> None:
             file = os.fstat(fd).st_ino
         finally:
             os.close(fd)
+        if meanwhile is not None:
+            meanwhile()
         seconds, pid, host = os.path.basename(draft).split(b".", 2)
         files.link(draft, b"%snew/%s.%s_%d.%s" % (maildir, seconds, pid, file, host))
     finally:

@@ -55,6 +55,29 @@ def matches(password: bytes, stored: bytes) -> bool:
     return compare_digest(hashed, stored) and usable
 
 
+def hashed(password: bytes) -> bytes:
+    """What is to be stored for *password*: its hash by this machine's method for new ones, with a salt of its own.
+
+    Raises:
+        Temporary: this machine cannot hash.
+    """
+    library = crypt_library()
+    found: bytes | None = library.crypt(password, fresh_setting(library))
+    if found is None or found.startswith(b"*"):
+        raise Temporary(b"this machine cannot hash a password")
+    return found
+
+
+def fresh_setting(library: ctypes.CDLL) -> bytes:
+    """What tells the method for a new password, with a salt that nobody else has."""
+    setting = usual_method(library)
+    if setting != COMMON_METHOD:
+        return setting
+    from secrets import token_urlsafe
+
+    return b"$6$" + token_urlsafe(12).replace("-", ".").replace("_", "/").encode()
+
+
 def crypt_library() -> ctypes.CDLL:
     """The library with crypt(3).
 

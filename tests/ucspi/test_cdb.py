@@ -206,3 +206,11 @@ def test_a_crash_at_any_call_leaves_the_old_cdb_or_the_new_one() -> None:
         seen.add((cdb.get(b"key"), cdb.get(b"more")))
         cdb.close()
     assert seen == {(b"old", None), (b"new", b"new")}
+
+
+def test_all_records_come_in_their_order(tmp_path: Path) -> None:
+    pairs = [(b"one", b"1"), (b"two", b""), (b"one", b"again"), (b"", b"empty")]
+    write(bytes(tmp_path / "x"), bytes(tmp_path / "draft"), pairs)
+    table = Cdb.open(bytes(tmp_path / "x"))
+    assert table and list(table.records()) == pairs
+    table.close()

@@ -1,0 +1,113 @@
+"""Users of a virtual domain come, get mail and go."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from commands import Result, run, start
+from crashes import crashes_of
+from forwarding import Forwarding
+
+from tools.vmailmgr.domain import Domain, Refused
+from tools.vmailmgr.password import matches
+
+UNKNOWN = b"vdeliver: Invalid or unknown virtual user 'sue'\n"
+
+
+def manage(home: Path, *argv: str, input: bytes = b"secret\n") -> Result:
+    return run(*argv, input=input, env={"HOME": str(home)})
+
+
+def deliver(forwarding: Forwarding, ext: str) -> Result:
+    return forwarding.forward("vdeliver", EXT=ext, HOME=str(forwarding.folder))
+
+
+def received(home: Path, name: str) -> list[bytes]:
+    return [file.read_bytes() for file in (home / "users" / name / "new").iterdir()]
+
+
+def test_a_user_gets_mail_and_others_bounce(forwarding: Forwarding) -> None:
+    home = forwarding.folder
+    assert deliver(forwarding, "joe").code == 111  # there is no table yet
+    assert manage(home, "vadduser", "Joe") == (0, b"vadduser: user 'Joe' successfully added\n", b"")
+    assert deliver(forwarding, "JOE").code == 0
+    assert received(home, "joe")[0].startswith(b"Return-Path: <s@far.example>\nDelivered-To: ")
+    assert deliver(forwarding, "sue") == (100, UNKNOWN, b"")
+    (home / "passwd.cdb").write_bytes(b"damaged")
+    assert deliver(forwarding, "joe").code == 111
+
+
+def test_an_alias_forwards_and_a_mailbox_waits_for_the_queue(forwarding: Forwarding) -> None:
+    home = forwarding.folder
+    manage(home, "vadduser", "--quiet", "-f", "a@b.example", "joe", "jim")
+    assert deliver(forwarding, "jim").code == 0
+    assert forwarding.envelope == [b"Fs@far.example", b"Tjoe@here.example"]
+    (home / "capture").write_text("#!/bin/sh\nexit 71\n")
+    assert deliver(forwarding, "joe").code == 111
+    assert received(home, "joe") == []
+
+
+def test_the_password_is_stored_as_a_hash(tmp_path: Path) -> None:
+    manage(tmp_path, "vadduser", "joe")
+    entry = Domain(bytes(tmp_path)).table
+    entry.path = bytes(tmp_path / "passwd.cdb")
+    found = entry.find(b"joe")
+    assert found and matches(b"secret", found.password) and not matches(b"Secret", found.password)
+
+
+def test_two_at_once_lose_nothing(tmp_path: Path) -> None:
+    names = [f"user{number}" for number in range(12)]
+    started = [start("vadduser", "-P", name, env={"HOME": str(tmp_path)}, stdout=subprocess.DEVNULL) for name in names]
+    assert [process.wait(60) for process in started] == [0] * 12
+    table = Domain(bytes(tmp_path)).table
+    table.path = bytes(tmp_path / "passwd.cdb")
+    assert sorted(entry.name.decode() for entry in table.entries()) == sorted(names)
+
+
+def test_a_user_who_is_deleted_leaves_no_mail_whenever_that_is_cut_short(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    domain = Domain(bytes(tmp_path))
+
+    def add() -> None:
+        try:
+            domain.add(domain.new(b"joe", b"*", domain.directory(b"joe"), [], True))
+        except Refused:
+            pass
+
+    def fresh() -> None:
+        add()
+        (tmp_path / "users/joe/new").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "users/joe/new/1.old").touch()
+
+    for _ in crashes_of(lambda: domain.delete(b"joe", True), fresh):
+        if domain.table.find(b"joe") is None:
+            assert not (tmp_path / "users/joe").exists()
+    assert domain.table.find(b"joe") is None
+
+
+def test_a_user_who_is_added_is_whole_or_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    domain = Domain(bytes(tmp_path))
+
+    def fresh() -> None:
+        run("rm", "-rf", "users", "passwd.cdb", "passwd.cdb.tmp", cwd=tmp_path)
+
+    def add() -> None:
+        domain.add(domain.new(b"joe", b"*", domain.directory(b"joe"), [], True))
+
+    seen = set()
+    for _ in crashes_of(add, fresh):
+        there = domain.table.find(b"joe") is not None
+        assert not there or (tmp_path / "users/joe/new").is_dir()
+        seen.add(there)
+    assert seen == {False, True}
+
+
+def test_deleting_nobody_is_said(tmp_path: Path) -> None:
+    code, out, err = manage(tmp_path, "vdeluser", "joe")
+    assert (code, out) == (1, b"")
+    assert err.startswith(b"vdeluser: error deleting user 'joe':\n  User does not exist\n")

@@ -1,0 +1,190 @@
+"""A virtual domain: its users, and what may be done to them.
+
+The domain is a folder, the home of the user whom it belongs to; commands stand in it.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from supervise import environment
+from supervise.command import say
+from supervise.errors import Trouble
+from supervise.fd import write_all
+from supervise.options import options
+from tools.vmailmgr import mailboxes
+from tools.vmailmgr.entry import Entry
+from tools.vmailmgr.settings import Settings
+from tools.vmailmgr.table import Table
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from supervise.command import Argv
+
+LIMITS = ("hardquota", "softquota", "msgsize", "msgcount")
+
+
+class Refused(Trouble):
+    """What was asked for cannot be done; exit 1, as scripts know it."""
+
+    code = 1
+
+
+class Domain:
+    """The domain in whose home we are.
+
+    Args:
+        home: its home.
+    """
+
+    def __init__(self, home: bytes) -> None:
+        self.settings = Settings(home)
+        self.table = Table(self.settings.table)
+
+    def directory(self, name: bytes) -> bytes:
+        """Where the mailbox of the user *name* is by default."""
+        path = self.settings.folder(b"user-dir", b"users")
+        bits, slices = (self.settings.number(b"user-dir-" + what, 0) or 0 for what in (b"bits", b"slices"))
+        if bits and slices:
+            from zlib import crc32
+
+            number = crc32(name)
+            for _ in range(slices):
+                path += b"%0*x/" % ((bits + 3) // 4, number & ((1 << bits) - 1))
+                number >>= bits
+        return path + name.replace(b".", b":")
+
+    def new(self, name: bytes, password: bytes, directory: bytes, forwards: list[bytes], has_mailbox: bool) -> Entry:
+        """A user who begins now, with the limits that new ones have."""
+        entry = Entry(name.lower(), password, directory, forwards, has_mailbox)
+        for limit in LIMITS:
+            setattr(entry, limit, self.settings.number(b"default-" + limit.encode()))
+        entry.ctime = int(time.time())
+        lifetime = self.settings.number(b"default-expiry")
+        entry.expiry = None if lifetime is None else entry.ctime + lifetime
+        return entry
+
+    def add(self, entry: Entry) -> None:
+        """Add a user: first the mailbox, then the name.
+
+        Raises:
+            Refused: it may not be called so, or is there already.
+            Temporary: it cannot be done.
+        """
+        check_name(entry.name)
+        check_password(entry.password)
+        with self.table:
+            if self.table.look_up(entry.name) is not None:
+                raise Refused(b"User already exists")
+            if entry.directory:
+                mailboxes.make(entry.directory, entry.has_mailbox)
+            self.table.put(entry)
+
+    def existing(self, name: bytes, otherwise: bytes) -> Entry:
+        """The user *name*.
+
+        Raises:
+            Refused: there is none, in the words of *otherwise*.
+        """
+        entry = self.table.find(name)
+        if entry is None:
+            raise Refused(otherwise)
+        return entry
+
+    def delete(self, name: bytes, mailbox_too: bool) -> None:
+        """Delete the user *name*.
+
+        The mailbox gets another name, then the user goes, then the mailbox: whenever that is cut short, the
+        next user of this name never finds the mail of this one.
+
+        Raises:
+            Refused: there is none, or has a mailbox that is to stay.
+            Temporary: it cannot be done.
+        """
+        with self.table:
+            entry = self.existing(name, b"User does not exist")
+            if entry.has_mailbox and not mailbox_too:
+                raise Refused(b"User has a mailbox")
+            aside = mailboxes.set_aside(entry.directory) if entry.directory else b""
+            self.table.remove(entry.name)
+            try:
+                mailboxes.discard(aside)
+            except OSError:
+                raise Refused(b"Couldn't delete user's directory") from None
+
+    def check_forward(self, forward: bytes) -> None:
+        """Raise `Refused` when nothing can be forwarded to *forward*."""
+        if b"@" not in forward and self.table.find(forward) is None:
+            raise Refused(b"User '%s' does not exist" % forward)
+        if forward.count(b"@") > 1:
+            raise Refused(b"Address '%s' is invalid:   Address contains more than one at (@) symbol" % forward)
+
+
+def check_name(name: bytes) -> None:
+    """Raise `Refused` when no user may be called *name*."""
+    if not name or any(byte in b"/:\n\r\t \0" for byte in name):
+        raise Refused(b"Virtual user or alias name contains invalid characters")
+
+
+def check_password(password: bytes) -> None:
+    """Raise `Refused` when *password* can be none, or no hash of one."""
+    if not password or any(byte in b"\n\r\0" for byte in password):
+        raise Refused(b"Password field contains invalid characters")
+
+
+class Managing:
+    """A command that manages the domain whose home HOME is, where it stands from now on.
+
+    Attributes:
+        domain: the domain.
+        chosen: the options as (letter or word, value) pairs.
+        words: what follows them.
+
+    Args:
+        argv: its command line.
+        letters, words: its options, as `supervise.options` has them; `--quiet` is added.
+
+    Raises:
+        Usage: the command line is wrong.
+        Refused: there is no home; said.
+    """
+
+    def __init__(
+        self, name: bytes, argv: Argv, letters: bytes = b"", words: Mapping[bytes, bytes] | None = None
+    ) -> None:
+        self.name = name
+        self.chosen, self.words = options([name, *argv[1:]], letters, {**(words or {}), b"quiet": b"quiet"})
+        self.quiet = (b"quiet", b"") in self.chosen
+        home = environment.VARIABLES.get(b"HOME")
+        if not home:
+            raise self.refused(b"Can't determine home directory")
+        try:
+            os.chdir(home)
+        except OSError:
+            raise self.refused(b"Can't change to home directory") from None
+        self.domain = Domain(home)
+
+    def tell(self, line: bytes) -> None:
+        """Say on descriptor 1 what was done."""
+        if not self.quiet:
+            write_all(1, self.name + b": " + line + b"\n")
+
+    def complain(self, line: bytes) -> None:
+        """Say on descriptor 2 what was not."""
+        if not self.quiet:
+            say(self.name + b": " + line)
+
+    def refused(self, line: bytes) -> Refused:
+        """What is raised when *line* has been said."""
+        say(self.name + b": " + line)
+        return Refused()
+
+    def counted(self, results: Iterable[bool]) -> int:
+        """The exit code of a command that has done many things, those that are false not."""
+        errors = sum(not result for result in results)
+        if errors:
+            self.complain(b"%d errors were encountered." % errors)
+        return min(errors, 1)

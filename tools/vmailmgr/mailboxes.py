@@ -1,0 +1,62 @@
+"""Mailboxes of a domain's users: made before the user is in the table, removed when no name leads to them."""
+
+from __future__ import annotations
+
+import os
+
+from mta.mailbox.maildir import FOLDERS
+from supervise import files
+from supervise.errors import Temporary
+
+
+def make(directory: bytes, is_maildir: bool) -> None:
+    """Make the folder *directory*, and a Maildir of it; what is there already stays as it is.
+
+    Raises:
+        Temporary: it cannot be done.
+    """
+    try:
+        parent = os.path.dirname(directory.rstrip(b"/"))
+        if parent:
+            os.makedirs(parent, 0o755, exist_ok=True)
+        for folder in (directory, *(directory + b"/" + name for name in FOLDERS if is_maildir)):
+            try:
+                os.mkdir(folder, 0o700)
+            except FileExistsError:
+                if not os.path.isdir(folder):
+                    raise
+        files.sync_folder(directory)
+        files.sync_folder(parent)
+    except OSError as error:
+        raise Temporary(b"unable to make the mailbox " + directory, error) from None
+
+
+def set_aside(directory: bytes) -> bytes:
+    """Take the mailbox *directory* out of the way, so that no later user of its name finds it; what it is called now.
+
+    Raises:
+        Temporary: it cannot be done.
+    """
+    folder, name = os.path.split(directory.rstrip(b"/"))
+    aside = os.path.join(folder, b"." + name + b".deleted")
+    try:
+        discard(aside)  # left by a crash
+        if os.path.lexists(directory.rstrip(b"/")):
+            files.rename(directory.rstrip(b"/"), aside)
+    except OSError as error:
+        raise Temporary(b"unable to remove the mailbox " + directory, error) from None
+    return aside
+
+
+def discard(aside: bytes) -> None:
+    """Remove the folder *aside* with all that is in it, if it is there; of a link, the link.
+
+    Raises:
+        OSError: it cannot be done.
+    """
+    if os.path.islink(aside):
+        os.unlink(aside)
+    elif os.path.lexists(aside):
+        import shutil
+
+        shutil.rmtree(aside)

@@ -1,0 +1,55 @@
+"""Passwords of a domain's users: have one typed, and tell whether one is right."""
+
+from __future__ import annotations
+
+import os
+
+from mta.pop3 import passwords
+from supervise.command import say
+from supervise.errors import Temporary
+from supervise.fd import Reader
+
+PLAIN = b"$0$"  # in front of a password that is stored as it is
+OLD_MD5 = b"3"  # in front of 32 hexadecimal digits
+
+
+def typed(command: bytes) -> bytes:
+    """A new password: asked for twice on a terminal, else the first line of descriptor 0.
+
+    Returns:
+        b"" when there is none, which has been said.
+    """
+    if os.isatty(0):
+        from getpass import getpass
+
+        first = os.fsencode(getpass("Enter the user's new password: "))
+        if first != os.fsencode(getpass("Please type it again for verification: ")):
+            say(command + b": error: passwords don't match")
+            return b""
+    else:
+        try:
+            first = (Reader(0).line() or b"").rstrip()
+        except OSError as error:
+            raise Temporary(b"unable to read input", error) from None
+    if not first:
+        say(command + b": error: password is empty.")
+    return first
+
+
+def matches(password: bytes, stored: bytes) -> bool:
+    """Whether *password* is the one that is *stored*, in one of the forms that tables have had.
+
+    Raises:
+        Temporary: this machine cannot hash.
+    """
+    from hmac import compare_digest
+
+    if not password:
+        return False
+    if stored.startswith(PLAIN):
+        return compare_digest(stored, PLAIN + password)
+    if stored.startswith(OLD_MD5) and len(stored) == 33:
+        from hashlib import md5
+
+        return compare_digest(stored, OLD_MD5 + md5(password, usedforsecurity=False).hexdigest().encode())
+    return passwords.matches(password, stored)

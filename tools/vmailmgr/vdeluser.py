@@ -1,0 +1,43 @@
+"""vdeluser - delete users of a virtual domain
+
+Usage: vdeluser [ -D ] user ...
+
+vdeluser deletes each user and the user's mailbox with all that is in it. Whenever it is cut short, the next user of
+that name never finds the mail of this one.
+
+Options:
+    -D       spare users who have a mailbox
+    --quiet  say nothing
+
+Exit status:
+    0    done
+    1    not all are deleted; or wrong usage
+    111  trouble with a file
+
+See also: vadduser
+"""
+
+from __future__ import annotations
+
+from supervise.command import Argv, command
+from supervise.errors import Usage
+from tools.vmailmgr.domain import Managing, Refused
+
+
+@command(b"vdeluser", b"[ -D ] user ...", usage_code=1)
+def main(argv: Argv) -> int:
+    managing = Managing(b"vdeluser", argv, b"D")
+    if not managing.words:
+        raise Usage
+    return managing.counted([delete(managing, user) for user in managing.words])
+
+
+def delete(managing: Managing, user: bytes) -> bool:
+    """Delete *user*; whether that could be done, which is said."""
+    try:
+        managing.domain.delete(user, (b"D", b"") not in managing.chosen)
+    except Refused as refused:
+        managing.complain(b"error deleting user '%s':\n  %s" % (user, refused.line))
+        return False
+    managing.tell(b"user '%s' successfully deleted." % user)
+    return True
