@@ -27,7 +27,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from supervise.history.svlog import Complaints
+    from supervise.history.complaints import Complaints
 
 PATTERN = (
     rb"(?:^|(?<= ))(?:starting delivery (?P<start>\d+): msg (?P<of>\d+) to |delivery (?P<delivery>\d+): "
@@ -40,7 +40,7 @@ PATTERN = (
 def main(argv: Argv) -> int:
     if not argv[1:]:
         return sort((0, line.rstrip(b"\n")) for line in given())
-    from supervise.history.svlog import Complaints
+    from supervise.history.complaints import Complaints
 
     complain = Complaints(b"qmLogsort")
     sort(logged(argv[1:], complain))
