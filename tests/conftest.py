@@ -10,7 +10,8 @@ import pytest
 
 from mta.home import USERS
 
-os.umask(0o022)  # many tests have other users read what they made, whoever starts them with whatever umask
+UMASK = 0o022  # many tests have other users read what they made, whoever starts them with whatever umask
+os.umask(UMASK)
 
 
 def lacking() -> str:
@@ -24,7 +25,8 @@ def lacking() -> str:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skip what cannot run here."""
+    """Skip what cannot run here; begin with the umask that commands of earlier tests may have changed."""
+    os.umask(UMASK)
     if item.get_closest_marker("root") and (reason := lacking()):
         pytest.skip(reason)
 

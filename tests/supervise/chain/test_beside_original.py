@@ -25,7 +25,7 @@ BLOCK = (
 )
 NAMES = tuple(link.split()[0] for link in LINKS)
 
-ARGUMENTS = ("", "''", "nobody", "lock", "e", "-x", "-: lock true", "--", "-- root true", "-", "- true", "--help")
+ARGUMENTS = ("", "''", "nobody", "lock", "e", "-x", "-: lock true", "--", "-- root true", "-", "- true", "--halp")
 USAGE = [f"@{name} {arguments}" for name in NAMES for arguments in ARGUMENTS]
 PATHS = ("", "PATH=", "PATH=/nowhere", "PATH=plain:/bin", "PATH=loop:/bin", "PATH=denied:e:/bin", "env -u PATH")
 PROGRAMS = [

@@ -135,8 +135,19 @@ def test_a_folder_that_is_removed_is_no_trouble(tree: Tree) -> None:
     folder = tree.folder / ".watched"
     folder.mkdir()
     svscan = tree.start("svscan", "-s", folder)
-    until(lambda: any("inotify" in os.readlink(fd) for fd in Path(f"/proc/{svscan.pid}/fd").iterdir()))
+    until(lambda: watches(svscan.pid))
     folder.rmdir()
     svscan.send_signal(signal.SIGHUP)
     svscan.terminate()
     assert svscan.wait(10) == 0
+
+
+def watches(pid: int) -> bool:
+    """Whether a process is told of changes in some folder."""
+    for fd in Path(f"/proc/{pid}/fd").iterdir():
+        try:
+            if "inotify" in os.readlink(fd):
+                return True
+        except FileNotFoundError:  # it has been closed since
+            pass
+    return False
