@@ -182,7 +182,7 @@ def test_there_may_be_more_than_a_thousand_services(tree: Tree) -> None:
     for number in range(1100):
         place = tree.folder / f"s{number}"
         place.mkdir()
-        (place / "run").symlink_to(tree.folder / "first" / "run")
+        (place / "run").hardlink_to(tree.folder / "first" / "run")
     svscan = tree.start("svscan", tree.folder)
     until(lambda: all(pid_of(place) for place in tree.folder.glob("s*")), seconds=120)
     limits = {(place / "limit").read_text() for place in tree.folder.glob("s*") if (place / "limit").exists()}
