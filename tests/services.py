@@ -57,7 +57,7 @@ class Tree:
             places[:] = [place for place in places if running(place)]
             return not places
 
-        until(ended)
+        until(ended, seconds=60)
         for process in self.processes:
             process.terminate()
             process.wait(10)
