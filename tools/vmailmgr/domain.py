@@ -10,8 +10,8 @@ import time
 
 from supervise import environment
 from supervise.command import say
-from supervise.errors import Trouble
-from supervise.fd import write_all
+from supervise.errors import Temporary, Trouble
+from supervise.fd import read_all, write_all
 from supervise.options import options
 from tools.vmailmgr import mailboxes
 from tools.vmailmgr.entry import Entry
@@ -20,7 +20,7 @@ from tools.vmailmgr.table import Table
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from supervise.command import Argv
 
@@ -82,6 +82,34 @@ class Domain:
             if entry.directory:
                 mailboxes.make(entry.directory, entry.has_mailbox)
             self.table.put(entry)
+
+    def change(self, name: bytes, attribute: str, value: object) -> None:
+        """Give an attribute of the user *name* another value.
+
+        Raises:
+            Refused: there is no such user.
+            Temporary: it cannot be done.
+        """
+        with self.table:
+            entry = self.existing(name, b"Invalid or unknown virtual user")
+            setattr(entry, attribute, value)
+            self.table.put(entry)
+
+    def rename(self, old: bytes, new: bytes) -> None:
+        """Call the user *old* by the name *new*; the mailbox stays where it is.
+
+        Raises:
+            Refused: there is none, or the new name is taken or cannot be one.
+            Temporary: it cannot be done.
+        """
+        new = new.lower()
+        check_name(new)
+        with self.table:
+            entry = self.existing(old, b"User does not exist")
+            if self.table.look_up(new) is not None:
+                raise Refused(b"User '%s' already exists" % new)
+            records = self.table.records()
+            self.table.write([(new if key == entry.name else key, data) for key, data in records])
 
     def existing(self, name: bytes, otherwise: bytes) -> Entry:
         """The user *name*.
@@ -188,3 +216,32 @@ class Managing:
         if errors:
             self.complain(b"%d errors were encountered." % errors)
         return min(errors, 1)
+
+    def add_aliases(self, user: bytes, aliases: list[bytes]) -> None:
+        """Add users who forward to *user*, and say for each whether that could be done."""
+        for alias in aliases:
+            try:
+                self.domain.add(
+                    self.domain.new(alias, b"*", self.domain.directory(alias.lower()), [user.lower()], False)
+                )
+                self.tell(b"alias '%s' successfully added" % alias.lower())
+            except Refused as refused:
+                self.complain(b"warning: adding the alias '%s' failed:\n  %s" % (alias.lower(), refused.line))
+
+
+def pairs(managing: Managing) -> Iterator[tuple[bytes, bytes, list[bytes]]]:
+    """The lines on descriptor 0: user, password, and what follows; a line that has no two words is named.
+
+    Raises:
+        Temporary: they cannot be read.
+    """
+    try:
+        content = read_all(0)
+    except OSError as error:
+        raise Temporary(b"unable to read input", error) from None
+    for line in content.split(b"\n"):
+        words = line.split()
+        if len(words) >= 2:
+            yield words[0], words[1], words[2:]
+        elif words:
+            managing.complain(b"invalid line, ignoring:\n  " + line)

@@ -8,6 +8,7 @@ from mta.pop3 import passwords
 from supervise.command import say
 from supervise.errors import Temporary
 from supervise.fd import Reader
+from tools.vmailmgr.domain import Refused
 
 PLAIN = b"$0$"  # in front of a password that is stored as it is
 OLD_MD5 = b"3"  # in front of 32 hexadecimal digits
@@ -34,6 +35,18 @@ def typed(command: bytes) -> bytes:
     if not first:
         say(command + b": error: password is empty.")
     return first
+
+
+def new_password(command: bytes) -> bytes:
+    """What is stored for the password that is typed.
+
+    Raises:
+        Refused: none is; said.
+    """
+    password = typed(command)
+    if not password:
+        raise Refused
+    return passwords.hashed(password)
 
 
 def matches(password: bytes, stored: bytes) -> bool:

@@ -25,6 +25,7 @@ from __future__ import annotations
 from supervise.command import Argv, command
 from supervise.errors import Usage
 from tools.vmailmgr.domain import Managing, Refused
+from tools.vmailmgr.password import new_password
 
 
 @command(b"vadduser", b"[ -DP ] [ -f address ] user [ alias ... ]", usage_code=1)
@@ -35,7 +36,7 @@ def main(argv: Argv) -> int:
     domain, (user, *aliases) = managing.domain, managing.words
     if domain.table.find(user) is not None:
         raise managing.refused(b"error: user '%s' already exists." % user)
-    password = b"*" if (b"P", b"") in managing.chosen else new_password()
+    password = b"*" if (b"P", b"") in managing.chosen else new_password(b"vadduser")
     forwards = [value for letter, value in managing.chosen if letter == b"f"]
     has_mailbox = (b"D", b"") not in managing.chosen
     try:
@@ -45,25 +46,5 @@ def main(argv: Argv) -> int:
     except Refused as refused:
         raise managing.refused(b"error adding the virtual user:\n  " + refused.line) from None
     managing.tell(b"user '%s' successfully added" % user)
-    for alias in aliases:
-        try:
-            domain.add(domain.new(alias, b"*", domain.directory(alias.lower()), [user.lower()], False))
-            managing.tell(b"alias '%s' successfully added" % alias.lower())
-        except Refused as refused:
-            managing.complain(b"warning: adding the alias '%s' failed:\n  %s" % (alias.lower(), refused.line))
+    managing.add_aliases(user, aliases)
     return 0
-
-
-def new_password() -> bytes:
-    """What is stored for the password that is typed.
-
-    Raises:
-        Refused: none is; said.
-    """
-    from mta.pop3.passwords import hashed
-    from tools.vmailmgr.password import typed
-
-    password = typed(b"vadduser")
-    if not password:
-        raise Refused
-    return hashed(password)
