@@ -26,6 +26,8 @@ from typing import Any
 from commands import BIN
 from until import until
 
+from supervise.program import find, follow
+
 KIT = Path(__file__).resolve().parent / "vectors"
 SKELETON = ("alias", "control", "users", "queue")
 NOBODY = 65534
@@ -109,10 +111,15 @@ def listen(port: int) -> socket.socket | None:
 
 
 class Run:
-    """One vector executed in a scratch directory of its own."""
+    """One vector executed in a scratch directory of its own.
 
-    def __init__(self, vector: Vector) -> None:
-        self.vector = vector
+    Args:
+        vector: the recorded run.
+        forked: its command is called in a child that we fork, as our daemons call ours, not by its installed script.
+    """
+
+    def __init__(self, vector: Vector, forked: bool = False) -> None:
+        self.vector, self.forked = vector, forked
         self.grabbed: dict[str, str] = {}
         self.scratch = Path(tempfile.mkdtemp(prefix="vector-"))
         os.chmod(self.scratch, 0o755)
@@ -258,11 +265,17 @@ class Run:
                 os.setgroups([])
                 os.setgid(NOBODY)
                 os.setuid(NOBODY)
-            os.execve(
-                program,
-                [to_bytes(word) for word in argv],
-                {to_bytes(key): to_bytes(value) for key, value in env.items()},
-            )
+            words = [to_bytes(word) for word in argv]
+            variables = {to_bytes(key): to_bytes(value) for key, value in env.items()}
+            command = find(bytes(program)) if self.forked else None
+            if command:
+                os.environb.clear()
+                for name in (b"LINES", b"COLUMNS"):  # which readline, of the test runner, sets behind Python's back
+                    os.unsetenv(name)
+                os.environb.update(variables)
+                time.tzset()
+                os._exit(follow(command, words))
+            os.execve(program, words, variables)
         finally:
             os._exit(127)
 
@@ -349,9 +362,9 @@ class Run:
         return seen
 
 
-def play(vector: Vector) -> dict[str, Any]:
+def play(vector: Vector, forked: bool = False) -> dict[str, Any]:
     """Run *vector* in a scratch directory of its own; what came of it, in the form of its "expect"."""
-    run = Run(vector)
+    run = Run(vector, forked)
     try:
         run.prepare()
         return run.execute()
