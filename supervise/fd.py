@@ -145,5 +145,5 @@ class Writer:
             try:
                 # No more than a pipe or socket that polls as writable takes without blocking.
                 view = view[os.write(self.fd, view if self.timeout is None else view[:4096]) :]
-            except (BrokenPipeError, ConnectionResetError):
-                raise Closed from None
+            except (BrokenPipeError, ConnectionResetError) as error:
+                raise Closed from error

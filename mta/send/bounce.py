@@ -48,7 +48,7 @@ From: %(from)s@%(host)s
 To: %(to)s
 Subject: failure notice
 
-Hi. This is the qmail-send program at %(host)s.
+Hi. This is the %(program)s program at %(host)s.
 %(why)s
 """
 TO_SENDER = b"""\
@@ -84,6 +84,7 @@ def paragraph(recipient: bytes, report: bytes) -> bytes:
 def beginning(sender: bytes, recipient: bytes, controls: Controls, date: bytes) -> bytes:
     """The bounce down to the paragraphs, for a message that came from *sender*, to *recipient*."""
     return BEGINNING % {
+        b"program": b"qmail-send",
         b"date": date,
         b"from": quote_local(controls.bouncefrom),
         b"host": controls.bouncehost,

@@ -1,0 +1,1 @@
+"""Mail that waits in a Maildir, sent over a link that is slow, or often not there."""
