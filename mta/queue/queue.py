@@ -124,7 +124,8 @@ class acting_as:
     def __enter__(self) -> None:
         self.root = os.geteuid() == 0 != self.uid
         if self.root:
-            self.own_gid = os.getegid()
+            self.own_gid, self.own_groups = os.getegid(), os.getgroups()
+            os.setgroups([])
             os.setegid(self.gid)
             os.seteuid(self.uid)
 
@@ -134,3 +135,4 @@ class acting_as:
         if self.root:
             os.seteuid(0)
             os.setegid(self.own_gid)
+            os.setgroups(self.own_groups)

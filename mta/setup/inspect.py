@@ -37,6 +37,9 @@ def findings(piece: Piece, mend: bool = False) -> Iterator[bytes]:
 
 
 def _findings(piece: Piece, file: bytes, mend: bool) -> Iterator[bytes]:
+    if detour := link_above(piece.path):
+        yield b"%s: not looked at: %s is a link" % (file, detour)
+        return
     try:
         held = hold(file)
     except FileNotFoundError:
@@ -49,6 +52,16 @@ def _findings(piece: Piece, file: bytes, mend: bool) -> Iterator[bytes]:
         yield from _differences(piece, file, held, mend)
     finally:
         os.close(held)
+
+
+def link_above(piece: bytes) -> bytes | None:
+    """The first folder above a piece, within the home, that is a link of somebody else than root or us."""
+    parts = piece.split(b"/")
+    for depth in range(1, len(parts)):
+        folder = path(*parts[:depth])
+        if os.path.islink(folder) and os.lstat(folder).st_uid not in (0, os.geteuid()):
+            return folder
+    return None
 
 
 def hold(file: bytes) -> int:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 KINDS = (b"mess", b"intd", b"todo", b"info", b"local", b"remote", b"bounce")
+LARGEST = 1 << 26  # bytes of a file that is read whole: more than a hundred thousand recipients have
 ACCEPTED = (b"mess", b"todo")  # the files of a message that qmail-send has not taken apart: all of the rest is void
 ACTIVE = (b"mess", b"local", b"remote", b"bounce", b"info")  # and of one that it has
 
@@ -94,6 +95,8 @@ class OldMessage:
             if kind in (b"mess", b"bounce"):
                 yield from chunks(fd)
                 return
+            if os.fstat(fd).st_size > LARGEST:
+                raise Broken(kind + b" is larger than any such file")
             whole = b"".join(chunks(fd))
         except OSError as error:
             raise Broken(kind + b" cannot be read: " + reason(error)) from None

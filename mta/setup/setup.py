@@ -25,6 +25,9 @@ old, and a line names it.  When qmail-setup was killed, or mail has come into th
 command again: what was taken over is noted in queue/taken, and nothing is taken twice.  When old is gone, that
 folder may go too.
 
+Root takes over only a home whose folders, those of its queue included, belong to root and the users of qmail; copies of
+control and users are root's, and nobody else may write them.
+
 Options:
     --from     take over the home old
     --users    make the groups and users that are missing on this machine (as root)
@@ -69,7 +72,7 @@ from mta.setup.messages import illegal_messages, known_messages, message_pieces,
 from mta.setup.plan import FOLDER, Piece, frame, pieces
 from mta.setup.reach import closed
 from mta.setup.services import SERVICES, lay_services
-from mta.setup.takeover import be_alone, differences, stand_still, take_queue, take_settings
+from mta.setup.takeover import be_alone, differences, refuse_strangers, stand_still, take_queue, take_settings
 from mta.setup.users import add_users
 from supervise.account import become, find_account
 from supervise.command import Argv, command
@@ -114,12 +117,12 @@ def step_down() -> None:
     if plain():
         return
     try:
-        owners = {os.stat(folder).st_uid for folder in (path(), path(b"queue"))}
+        found = os.lstat(path())
     except OSError:
         return
     queue = find_account(b"qmailq")
-    if len(owners) == 1 and not owners & {0, queue.pw_uid if queue else 0}:
-        become(owners.pop(), os.stat(path()).st_gid)
+    if found.st_uid not in {0, queue.pw_uid if queue else 0}:
+        become(found.st_uid, found.st_gid)
 
 
 class Wish:
@@ -162,6 +165,7 @@ def lay_frame() -> None:
 def take_over(wish: Wish) -> int:
     """Make the home and let it go on where the old one stopped; the exit code."""
     old = wish.old
+    refuse_strangers(old)
     still = [stand_still(old)]
     lay_frame()
     still.append(be_alone())

@@ -11,13 +11,14 @@ import fcntl
 import os
 import stat
 
-from mta.home import enter, path
+from mta.home import USERS, enter, path
 from mta.queue import layout
 from mta.queue.queue import acting_as
 from mta.setup.adopt import Taken
 from mta.setup.delivery import NAME
-from mta.setup.oldqueue import Broken, OldQueue
+from mta.setup.oldqueue import KINDS, Broken, OldQueue
 from mta.showctl import is_known
+from supervise.account import find_account
 from supervise.errors import Temporary, reason
 from supervise.fd import copy
 from supervise.files import announced, lock, rename, slurp
@@ -29,6 +30,35 @@ if TYPE_CHECKING:
 SETTINGS = (b"control", b"users", b"alias")
 DRAFT = b".taking"  # the name of a file or folder until it is what it should be; no Maildir reader looks at it
 LONGEST = 4000  # bytes of a path that the system takes
+
+
+def refuse_strangers(old: bytes) -> None:
+    """Root takes no home over that others made than root and the users of qmail: they could lead it anywhere.
+
+    Raises:
+        Temporary: it is such a one; the text names the folder.
+    """
+    if os.geteuid():
+        return
+    trusted = {0} | {account.pw_uid for role in USERS if (account := find_account(role))}
+    for folder in folders_of(old):
+        about = os.lstat(folder)
+        if about.st_uid not in trusted or (stat.S_ISLNK(about.st_mode) and about.st_uid):
+            what = b"%s belongs to uid %d, and not to root or a user of qmail" % (folder, about.st_uid)
+            raise Temporary(what + b": root does not take over what others may have laid there")
+
+
+def folders_of(old: bytes) -> Iterator[bytes]:
+    """The folders of the home *old* that are there, those of its queue included; links to folders too."""
+    yield old
+    for part in (*SETTINGS, b"queue"):
+        if os.path.lexists(old + b"/" + part):
+            yield old + b"/" + part
+    for kind in (*KINDS, b"lock"):
+        folder = old + b"/queue/" + kind
+        if os.path.isdir(folder):
+            yield folder
+            yield from (entry.path for entry in os.scandir(folder) if entry.is_dir() or entry.is_symlink())
 
 
 def stand_still(old: bytes) -> int:
@@ -44,7 +74,7 @@ def stand_still(old: bytes) -> int:
         raise Temporary(path() + b" lies within " + old + b", which is only to be read")
     mutex = old + b"/queue/" + layout.SENDMUTEX
     try:
-        fd = os.open(mutex, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        fd = os.open(mutex, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError as error:
         raise Temporary(old + b" is no home with a queue: unable to open " + mutex, error) from None
     try:
@@ -112,7 +142,7 @@ def differences() -> list[bytes]:
 def copy_tree(source: bytes, target: bytes) -> Iterator[bytes]:
     """Copy what is in *source* and not yet in *target*; a line for each file that stays as it is.
 
-    Root gives the copies the owners of the originals.
+    What root copies is root's; what is copied for the user alias, that user's.
 
     Raises:
         Temporary: there is no room, or the like.
@@ -164,7 +194,7 @@ class Unreadable(Exception):
 
 
 def copy_file(old: bytes, new: bytes, draft: bytes) -> None:
-    """Copy a file by way of *draft*; it appears whole, with mode, times and, for root, owner of the *old* one."""
+    """Copy a file by way of *draft*; it appears whole, with mode, times and, for root, group of the *old* one."""
     try:
         source = os.open(old, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
@@ -182,10 +212,15 @@ def copy_file(old: bytes, new: bytes, draft: bytes) -> None:
 
 
 def give(file: int | bytes, about: os.stat_result) -> None:
-    """Let *file* have the mode, the times and, if we are root, the owner of *about*."""
+    """Let *file* have the mode and the times of *about*, and its group if we are root.
+
+    What root copies, the settings, is root's from now on, and nobody else may write it.
+    """
+    mode = stat.S_IMODE(about.st_mode)
     if os.geteuid() == 0:
-        os.chown(file, about.st_uid, about.st_gid)
-    os.chmod(file, stat.S_IMODE(about.st_mode))
+        os.chown(file, 0, about.st_gid)
+        mode &= 0o755
+    os.chmod(file, mode)
     os.utime(file, ns=(about.st_atime_ns, about.st_mtime_ns))
 
 

@@ -339,7 +339,7 @@ def test_control_users_and_alias_are_taken_as_they_are(mail: Machine, old: OldHo
     assert (editor.st_mode, editor.st_mtime) == (0o100700, TRIED)
     assert certificate.st_mode == 0o100640
     if mail.rooted:
-        assert certificate.st_uid == pwd.getpwnam("qmaild").pw_uid
+        assert certificate.st_uid == 0
         assert editor.st_uid == pwd.getpwnam("alias").pw_uid
     assert mail.check() == b""
 
