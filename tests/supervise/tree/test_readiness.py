@@ -121,13 +121,15 @@ def test_each_life_says_it_anew(tree: Tree) -> None:
 
 
 def test_what_the_last_life_has_left_behind_cannot_make_the_next_one_ready(tree: Tree) -> None:
-    place = service(tree, "mkfifo say$$; (read -r x < say$$; echo >&5; touch said$$) &\nexec sleep 1000\n")
+    place = service(
+        tree, "mkfifo say$$; (touch hears$$; read -r x < say$$; echo >&5; touch said$$) &\nexec sleep 1000\n"
+    )
     tree.start("supervise", "s")
     old = up(place)
-    until((place / f"say{old}").exists)
+    until((place / f"hears{old}").exists)
     kill(old)
     new = up(place, other_than=old)
-    until((place / f"say{new}").exists)
+    until((place / f"hears{new}").exists)
     (place / f"say{old}").write_text("\n")
     until((place / f"said{old}").exists)
     tree.svc("-p", place)  # its answer comes after all that supervise had to hear
