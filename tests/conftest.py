@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import signal
 from collections.abc import Generator
 
 import pytest
@@ -12,6 +13,8 @@ from mta.home import USERS
 
 UMASK = 0o022  # many tests have other users read what they made, whoever starts them with whatever umask
 os.umask(UMASK)
+
+HANGS = 600  # seconds after which a test is surely waiting for what never comes
 
 
 def lacking() -> str:
@@ -29,6 +32,22 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     os.umask(UMASK)
     if item.get_closest_marker("root") and (reason := lacking()):
         pytest.skip(reason)
+
+
+def give_up(number: int, frame: object) -> None:
+    raise AssertionError(f"still waiting after {HANGS} seconds")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol() -> Generator[None, object, object]:
+    """Let no test that waits for ever keep the others from being run."""
+    signal.signal(signal.SIGALRM, give_up)
+    signal.alarm(HANGS)
+    try:
+        return (yield)
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
 
 
 @pytest.hookimpl(wrapper=True)
