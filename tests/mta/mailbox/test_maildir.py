@@ -132,12 +132,13 @@ def test_a_folder_that_is_no_maildir_is_deferred(tmp_path: Path, message: int) -
 
 def test_a_delivery_that_hangs_is_given_up(box: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(maildir, "PATIENCE", 1)
+    before = signal.getsignal(signal.SIGALRM)
     reading, writing = os.pipe()
     with pytest.raises(Temporary, match="Timeout on maildir delivery"):
         maildir.deliver(bytes(box) + b"/", HEAD, reading)
     os.close(writing)
     assert not messages(box) and not list((box / "tmp").iterdir())
-    assert signal.getsignal(signal.SIGALRM) == signal.SIG_DFL
+    assert signal.getsignal(signal.SIGALRM) == before
 
 
 def test_a_leftover_of_the_same_name_is_not_overwritten(
