@@ -25,15 +25,15 @@ class Counting:
     """The library, which keeps what it was asked to hash with."""
 
     def __init__(self) -> None:
-        self.library = passwords.crypt_library()
+        self.real = passwords.crypt_library()
         self.settings: list[bytes] = []
 
     def crypt(self, password: bytes, setting: bytes) -> bytes | None:
         self.settings.append(setting)
-        return self.library.crypt(password, setting)  # type: ignore[no-any-return]
+        return self.real.crypt(password, setting)  # type: ignore[no-any-return]
 
     def __getattr__(self, name: str) -> object:
-        return getattr(self.library, name)
+        return getattr(self.real, name)
 
 
 @pytest.fixture
@@ -70,14 +70,14 @@ def test_an_account_without_a_usable_password_is_nobody_s(password: bytes, store
 
 @pytest.mark.parametrize("stored", [b"", b"!", b"*"])
 def test_who_has_no_password_costs_what_others_cost(counting: Counting, stored: bytes) -> None:
-    usual = passwords.usual_method(counting.library)
+    usual = passwords.usual_method(counting.real)
     assert not matches(b"secret", stored)
     assert [setting[:5] for setting in counting.settings] == [usual[:5]]
 
 
 def test_who_does_not_exist_costs_what_others_cost(counting: Counting, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(passwords, "shadow_password", lambda name: None)
-    usual = passwords.usual_method(counting.library)
+    usual = passwords.usual_method(counting.real)
     assert account_with(b"no such user", b"secret") is None
     assert [setting[:5] for setting in counting.settings] == [usual[:5]]
 
