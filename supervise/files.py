@@ -10,11 +10,16 @@ from __future__ import annotations
 import fcntl
 import os
 
+from supervise.errors import Temporary
 from supervise.fd import read_all, write_all
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
     from types import TracebackType
+    from typing import TypeVar
+
+    T = TypeVar("T")
 
 
 def sync_folder(folder: bytes) -> None:
@@ -93,6 +98,26 @@ def obstacle(error: OSError, name: bytes, draft: bytes) -> bytes:
     if error.filename2 is not None:
         return b"unable to move %s to %s" % (draft, name)
     return (b"unable to create " if error.filename is not None else b"unable to write to ") + draft
+
+
+def make(write: Callable[[bytes, bytes, Iterable[T]], None], name: bytes, draft: bytes, records: Iterable[T]) -> None:
+    """Have *write* make the file *name*, by way of *draft*, of the *records* that our descriptor 0 tells.
+
+    Raises:
+        Temporary: the input cannot be read, or one of the files not be written.
+    """
+    try:
+        write(name, draft, heard(records))
+    except OSError as error:
+        raise Temporary(obstacle(error, name, draft), error) from None
+
+
+def heard(records: Iterable[T]) -> Iterator[T]:
+    """The *records*; an error in them is one of the input."""
+    try:
+        yield from records
+    except OSError as error:
+        raise Temporary(b"unable to read input", error) from None
 
 
 def publish(name: bytes, draft: bytes, content: bytes, mode: int = 0o644) -> None:

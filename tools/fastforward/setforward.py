@@ -33,14 +33,10 @@ See also: fastforward, newaliases, printforward, setmaillist
 from __future__ import annotations
 
 from supervise.command import Argv, command
-from supervise.errors import Temporary, Usage
+from supervise.errors import Usage
 from supervise.fd import lines
-from supervise.files import obstacle
+from supervise.files import make
 from tools.fastforward.instructions import compile
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 @command(b"setforward", b"data.cdb data.tmp")
@@ -49,17 +45,5 @@ def main(argv: Argv) -> int:
 
     if len(argv) < 3:
         raise Usage
-    name, draft = argv[1], argv[2]
-    try:
-        cdb.write(name, draft, records())
-    except OSError as error:
-        raise Temporary(obstacle(error, name, draft), error) from None
+    make(cdb.write, argv[1], argv[2], compile(lines(0)))
     return 0
-
-
-def records() -> Iterator[tuple[bytes, bytes]]:
-    """The records of the instructions on descriptor 0."""
-    try:
-        yield from compile(lines(0))
-    except OSError as error:
-        raise Temporary(b"unable to read input", error) from None

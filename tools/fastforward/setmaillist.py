@@ -28,31 +28,15 @@ See also: fastforward, newinclude, printmaillist, setforward
 from __future__ import annotations
 
 from supervise.command import Argv, command
-from supervise.errors import Temporary, Usage
+from supervise.errors import Usage
 from supervise.fd import lines
-from supervise.files import obstacle
+from supervise.files import make
 from tools.fastforward import maillist
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 @command(b"setmaillist", b"list.bin list.tmp")
 def main(argv: Argv) -> int:
     if len(argv) < 3:
         raise Usage
-    name, draft = argv[1], argv[2]
-    try:
-        maillist.write(name, draft, members())
-    except OSError as error:
-        raise Temporary(obstacle(error, name, draft), error) from None
+    make(maillist.write, argv[1], argv[2], maillist.compile(lines(0)))
     return 0
-
-
-def members() -> Iterator[bytes]:
-    """The members whom descriptor 0 names."""
-    try:
-        yield from maillist.compile(lines(0))
-    except OSError as error:
-        raise Temporary(b"unable to read input", error) from None

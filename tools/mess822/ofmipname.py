@@ -28,9 +28,9 @@ from __future__ import annotations
 import os
 
 from supervise.command import Argv, command
-from supervise.errors import Temporary, Usage
+from supervise.errors import Usage
 from supervise.fd import lines
-from supervise.files import obstacle
+from supervise.files import make
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,21 +43,14 @@ def main(argv: Argv) -> int:
 
     if len(argv) < 3:
         raise Usage
-    name, draft = argv[1], argv[2]
     os.umask(0o033)
-    try:
-        cdb.write(name, draft, records())
-    except OSError as error:
-        raise Temporary(obstacle(error, name, draft), error) from None
+    make(cdb.write, argv[1], argv[2], records())
     return 0
 
 
 def records() -> Iterator[tuple[bytes, bytes]]:
     """The records of the lines on descriptor 0: the sender, and name NUL address."""
-    try:
-        for line in lines(0):
-            parts = line.split(b":")
-            if len(parts) > 3 and not line.startswith(b"#"):
-                yield parts[0], parts[1] + b"\0" + parts[2]
-    except OSError as error:
-        raise Temporary(b"unable to read input", error) from None
+    for line in lines(0):
+        parts = line.split(b":")
+        if len(parts) > 3 and not line.startswith(b"#"):
+            yield parts[0], parts[1] + b"\0" + parts[2]

@@ -39,32 +39,16 @@ See also: tcp-rules, tcprulescheck, tcpserver
 from __future__ import annotations
 
 from supervise.command import Argv, command, say
-from supervise.errors import Temporary, Usage
+from supervise.errors import Usage
 from supervise.fd import chunks
-from supervise.files import obstacle
+from supervise.files import make
 from ucspi import cdb
 from ucspi.rules.rules import compile
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 @command(b"tcprules", b"rules.cdb rules.tmp")
 def main(argv: Argv) -> int:
     if len(argv) < 3:
         raise Usage
-    name, draft = argv[1], argv[2]
-    try:
-        cdb.write(name, draft, records())
-    except OSError as error:
-        raise Temporary(obstacle(error, name, draft), error) from None
+    make(cdb.write, argv[1], argv[2], compile(chunks(0), lambda line: say(b"tcprules: warning: " + line)))
     return 0
-
-
-def records() -> Iterator[tuple[bytes, bytes]]:
-    """The records of the rules on descriptor 0."""
-    try:
-        yield from compile(chunks(0), lambda line: say(b"tcprules: warning: " + line))
-    except OSError as error:
-        raise Temporary(b"unable to read input", error) from None
