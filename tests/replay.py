@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import difflib
 import errno
+import fcntl
 import fnmatch
 import glob
 import grp
@@ -249,12 +250,12 @@ class Run:
             os.setsid()
             os.chdir(self.fill(self.vector.get("cwd", "{WORK}")))
             os.umask(int(self.vector.get("umask", "022"), 8))
-            high = {fd: os.dup2(end, 200 + fd) for fd, end in theirs.items()}
+            above = max(theirs) + 1
+            high = {fd: fcntl.fcntl(end, fcntl.F_DUPFD, above) for fd, end in theirs.items()}
             for fd, end in high.items():
                 os.dup2(end, fd, inheritable=True)
-            keep = set(theirs)
-            for fd in range(400):
-                if fd not in keep:
+            for fd in map(int, os.listdir("/proc/self/fd")):  # all that we have, the other ends of its own pipes too
+                if fd not in theirs:
                     try:
                         os.close(fd)
                     except OSError:
