@@ -13,6 +13,9 @@ from mta.home import USERS
 
 UMASK = 0o022  # many tests have other users read what they made, whoever starts them with whatever umask
 os.umask(UMASK)
+for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):  # which nohup and shells have ignored by what they start
+    if signal.getsignal(number) == signal.SIG_IGN:
+        signal.signal(number, signal.SIG_DFL)
 
 HANGS = 600  # seconds after which a test is surely waiting for what never comes
 
