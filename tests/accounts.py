@@ -1,13 +1,16 @@
 """Users whom only what a test runs can see: files that stand in the places of /etc/passwd and the like for it alone.
 
 Accounts(tmp_path).add("sue", 61002, "secret", home)
-run(*accounts.seen_by, "checkpassword", ...)
+given_login(login("sue", "secret"), *accounts.seen_by, "checkpassword", ...)
 """
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
+
+from commands import Result, run
 
 MOUNT = 'for file in passwd shadow group; do mount --bind "$0/$file" /etc/$file || exit 111; done; exec "$@"'
 
@@ -16,6 +19,23 @@ def hashed(password: str) -> str:
     """What the shadow file has for *password*."""
     words = ["openssl", "passwd", "-6", "-stdin"]
     return subprocess.run(words, input=password, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def login(name: str, password: str) -> bytes:
+    """What a server tells on descriptor 3."""
+    return f"{name}\0{password}\0<1.2@pop.example>\0".encode()
+
+
+def given_login(login: bytes, *argv: str | Path, env: dict[str, str] | None = None) -> Result:
+    """Run a command that finds *login* on descriptor 3."""
+    reading, writing = os.pipe()
+    os.write(writing, login)
+    os.close(writing)
+    try:
+        script = f"exec 3<&{reading}" if reading < 10 else "exec 3</proc/$$/fd/" + str(reading)
+        return run("sh", "-c", script + '; exec "$@"', "sh", *argv, env=env, pass_fds=(reading,))
+    finally:
+        os.close(reading)
 
 
 class Accounts:
