@@ -8,10 +8,16 @@ from __future__ import annotations
 
 import os
 import subprocess
+from contextlib import contextmanager
 from pathlib import Path
 
 from commands import Result, run
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+OVER_PAM = 'mount --bind "$0" /etc/pam.d && exec "$@"'
 MOUNT = 'for file in passwd shadow group; do mount --bind "$0/$file" /etc/$file || exit 111; done; exec "$@"'
 
 
@@ -38,6 +44,31 @@ def given_login(login: bytes, *argv: str | Path, env: dict[str, str] | None = No
         os.close(reading)
 
 
+@contextmanager
+def on_descriptor_3(login: bytes) -> Iterator[Callable[[], None]]:
+    """What puts *login* on our own descriptor 3 each time that it is called; later it is what it was before."""
+    try:
+        saved = os.dup(3)
+    except OSError:
+        saved = -1
+
+    def put() -> None:
+        reading, writing = os.pipe()
+        os.write(writing, login)
+        os.close(writing)
+        if reading != 3:
+            os.dup2(reading, 3)
+            os.close(reading)
+
+    try:
+        yield put
+    finally:
+        os.close(3)
+        if saved >= 0:
+            os.dup2(saved, 3)
+            os.close(saved)
+
+
 class Accounts:
     """The users; *seen_by* are the words in front of a command that is to see them, which needs root.
 
@@ -50,7 +81,7 @@ class Accounts:
         self.write("passwd", Path("/etc/passwd").read_text())
         self.write("group", Path("/etc/group").read_text())
         self.write("shadow", "", 0o600)
-        self.seen_by = ("unshare", "--mount", "sh", "-c", MOUNT, folder)
+        self.seen_by: tuple[str | Path, ...] = ("unshare", "--mount", "sh", "-c", MOUNT, folder)
 
     def write(self, name: str, text: str, mode: int = 0o644) -> None:
         """Put *text* into a file, in front of what it has: the first entry of a name counts."""
@@ -69,3 +100,11 @@ class Accounts:
         self.write("passwd", f"{name}:x:{uid}:{uid}:{name}:{home}:{shell}\n")
         self.write("shadow", f"{name}:{stored}:20000:0:99999:7:::\n", 0o600)
         self.write("group", f"{name}:x:{uid}:\npost{uid}:x:{uid + 1000}:{name}\n")
+
+    def serve(self, services: Mapping[str, str]) -> None:
+        """Have PAM, too, see only the *services* given, each a file in /etc/pam.d, behind *seen_by*."""
+        folder = self.folder / "pam.d"
+        folder.mkdir()
+        for name, text in services.items():
+            (folder / name).write_text(text)
+        self.seen_by = (*self.seen_by, "sh", "-c", OVER_PAM, folder)

@@ -21,7 +21,7 @@ Exit status:
     111  the password file, descriptor 3, the user's rights, the home folder or prog is not to be had, which
          is described on descriptor 2
 
-See also: qmail-popup, qmail-pop3d, setuidgid
+See also: checkpassword-cdb, checkpassword-pam, checkvpw, qmail-popup, qmail-pop3d, setuidgid
 """
 
 from __future__ import annotations

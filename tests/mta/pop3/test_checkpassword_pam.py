@@ -9,9 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from accounts import Accounts, given_login, hashed, login
+from accounts import Accounts, given_login, hashed, login, on_descriptor_3
 from commands import Result, run
+from faults import faults_of
 from systemlog import SystemLog
+
+from mta.pop3 import checkpassword_pam
 
 JOE, OPEN, HOMELESS, OLD = 61021, 61022, 61023, 61024
 SESSION = "session required pam_permit.so\n"
@@ -35,7 +38,6 @@ test $PAM_TYPE = auth && read password
 echo "$PAM_SERVICE $PAM_TYPE $PAM_USER $PAM_RHOST $PAM_TTY $password" >>{folder}/told
 """
 WHOSE = 'id -u; id -G; echo "$USER $HOME $SHELL"; pwd; test -e /proc/$$/fd/3 || echo no login'
-OVER_PAM = 'mount --bind "$0" /etc/pam.d && exec "$@"'
 
 pytestmark = pytest.mark.root
 
@@ -45,21 +47,19 @@ class Pam:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.home, self.told = folder, folder / "joe", folder / "told"
-        services = folder / "pam.d"
-        services.mkdir()
-        for name, text in SERVICES.items():
-            (services / name).write_text(text.format(folder=folder))
         (folder / "tell").write_text(TELL.format(folder=folder))
         (folder / "tell").chmod(0o755)
         self.home.mkdir()
         os.chown(self.home, JOE, JOE)
         accounts = Accounts(folder)
         accounts.add("joe-test", JOE, hashed("joe's secret"), self.home, "/bin/false")
+        accounts.add("umlaut-test", JOE, hashed("Käse"), self.home)
         accounts.add("open-test", OPEN, "", self.home)
         accounts.add("homeless-test", HOMELESS, hashed("secret"), "/nonexistent")
         accounts.write("passwd", f"old-test:x:{OLD}:{OLD}::{self.home}:/bin/sh\n")
         accounts.write("shadow", f"old-test:{hashed('secret')}:15000:0:99999:7::15001:\n")
-        self.seen_by = (*accounts.seen_by, "sh", "-c", OVER_PAM, services)
+        accounts.serve({name: text.format(folder=folder) for name, text in SERVICES.items()})
+        self.seen_by = accounts.seen_by
 
     def check(self, name: str, password: str, *words: str, env: dict[str, str] | None = None) -> Result:
         """What checkpassword-pam makes of a login."""
@@ -118,6 +118,7 @@ def test_an_account_that_has_expired_is_out_with_the_right_password(pam: Pam) ->
 def test_each_question_without_an_echo_gets_the_password(pam: Pam) -> None:
     assert pam.check("joe-test", "joe's secret", "-s", "twice", "echo", "in") == (0, b"in\n", b"")
     assert pam.check("joe-test", "joe's secret", "-s", "talkative", "echo", "in") == (0, b"in\n", b"")
+    assert pam.check("umlaut-test", "Käse", "-s", "unix", "echo", "in") == (0, b"in\n", b"")
 
 
 def test_modules_learn_who_comes_from_where_whether_or_not_the_user_exists(pam: Pam) -> None:
@@ -222,3 +223,13 @@ def test_it_tells_what_it_is() -> None:
     assert run("checkpassword-pam", "-h") == run("checkpassword-pam", "--help")
     code, out, err = run("checkpassword-pam", "--version")
     assert (code, err) == (0, b"") and out.startswith(b"checkpassword-pam (pyqmail) ")
+
+
+def test_with_any_fault_a_login_is_put_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkpassword_pam, "let_in", lambda service, name, *rest: name)
+    with on_descriptor_3(login("nobody", "x")) as put:
+        argv = [b"checkpassword-pam", b"--stdout", b"-Hs", b"open", b"true"]
+        *failed, last = faults_of(checkpassword_pam.main, argv, fresh=put)
+    assert (last.code, last.err) == (0, b"") and len(failed) > 3
+    assert {outcome.code for outcome in failed} <= {0, 111}
+    assert not any(b"bug" in outcome.err for outcome in failed)
