@@ -17,6 +17,8 @@ def openlog(tag, options, facility):
     told(tag, options, facility)
 def syslog(level, text):
     told(level, text)
+def closelog():
+    pass
 """
 
 

@@ -123,6 +123,7 @@ class Log:
 
         syslog.openlog((self.service or b"checkpassword-pam").decode(errors="replace"), syslog.LOG_PID, syslog.LOG_AUTH)
         syslog.syslog(getattr(syslog, level), line.decode(errors="replace"))
+        syslog.closelog()  # its descriptor is not for what we become
 
 
 def log_in(service: bytes, log: Log) -> bytes:

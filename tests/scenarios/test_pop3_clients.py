@@ -46,6 +46,16 @@ path = {folder}/got/
 read_all = false
 delete = {delete}
 """
+# getmail has a child write each message, and waits in vain when that ends before it waits; here it looks instead.
+PATIENT = """\
+import os, time
+from getmailcore.baseclasses import ForkingBase
+def wait(self, pid):
+    while not self._ForkingBase__child_pid:
+        time.sleep(0.01)
+    return os.waitstatus_to_exitcode(self._ForkingBase__child_status)
+ForkingBase._wait_for_child = wait
+"""
 MPOP = """\
 account default
 host 127.0.0.1
@@ -132,9 +142,11 @@ class Client:
         file.write_text(settings.format(**named, **more))
         file.chmod(0o600)
         os.chown(file, READER, READER)
-        return run(*words, user=READER, env={"HOME": str(self.folder)}, cwd=self.folder)
+        env = {"HOME": str(self.folder), "PYTHONPATH": str(self.folder)}
+        return run(*words, user=READER, env=env, cwd=self.folder)
 
     def getmail(self, delete: bool = False, apop: bool = False, **more: str) -> Result:
+        (self.folder / "sitecustomize.py").write_text(PATIENT)
         words = ("getmail", "--getmaildir", str(self.folder), "--rcfile", "settings")
         return self.run(GETMAIL, *words, delete=delete, apop=apop, **more)  # type: ignore[arg-type]
 
