@@ -299,9 +299,12 @@ def test_with_any_fault_the_old_file_stays_or_the_new_one_is_whole(
     else:
         argv, given = [b"loginpasswd", b"logins", b"ann"], b"password\n"
 
+    write(bytes(table), bytes(table) + b".t", compile([b"ann:*:1:1:/"]))
+    before = table.read_bytes()
+
     def fresh() -> None:
         file.write_bytes(b"ann:*:1:1:/\n")
-        write(bytes(table), bytes(table) + b".t", compile([b"ann:*:1:1:/"]))
+        table.write_bytes(before)
 
     def works() -> bool:
         if command is loginpasswd:
