@@ -21,7 +21,7 @@ Exit status:
     111  the password file, descriptor 3, the user's rights, the home folder or prog is not to be had, which
          is described on descriptor 2
 
-See also: qmail-popup, qmail-pop3d, setuidgid
+See also: checkpassword-cdb, checkpassword-pam, checkvpw, qmail-popup, qmail-pop3d, setuidgid
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from mta.pop3.passwords import account_with
 from supervise import environment
 from supervise.account import become
 from supervise.command import Argv, Become, command
-from supervise.errors import Temporary
+from supervise.errors import Temporary, Trouble
 from supervise.fd import Reader
 
 TYPE_CHECKING = False
@@ -44,21 +44,45 @@ LONGEST = 512  # bytes
 UNACCEPTABLE, MISUSED = 1, 2
 
 
+class Unacceptable(Trouble):
+    """Nobody is let in by this name and password."""
+
+    code = UNACCEPTABLE
+
+
+class Misused(Trouble):
+    """Whoever runs us does not know how."""
+
+    code = MISUSED
+
+
 @command(b"checkpassword", b"prog ...")
 def main(argv: Argv) -> int:
     if len(argv) < 2:
-        return MISUSED
-    login = given()
-    if len(login) > LONGEST:
-        return UNACCEPTABLE
-    if login.count(b"\0") < 2:
-        return MISUSED
-    name, password = login.split(b"\0")[:2]
+        raise Misused
+    name, password = name_and_password()
     account = account_with(name, password)
     if account is None:
-        return UNACCEPTABLE
+        raise Unacceptable
     enter(account)
     raise Become(argv[1:])
+
+
+def name_and_password() -> tuple[bytes, bytes]:
+    """What descriptor 3 has to say; the timestamp makes no difference.
+
+    Raises:
+        Unacceptable: that is too long.
+        Misused: it is no login.
+        Temporary: it cannot be read.
+    """
+    login = given()
+    if len(login) > LONGEST:
+        raise Unacceptable
+    if login.count(b"\0") < 2:
+        raise Misused
+    name, password = login.split(b"\0")[:2]
+    return name, password
 
 
 def given() -> bytes:
@@ -75,8 +99,8 @@ def given() -> bytes:
     return login
 
 
-def enter(account: pwd.struct_passwd) -> None:
-    """Be the user of *account*, at home.
+def enter(account: pwd.struct_passwd, at_home: bool = True) -> None:
+    """Be the user of *account*, at home, or else where we are.
 
     Raises:
         Temporary: we cannot.
@@ -85,11 +109,19 @@ def enter(account: pwd.struct_passwd) -> None:
         become(account.pw_uid, account.pw_gid, os.getgrouplist(account.pw_name, account.pw_gid))
     except OSError as error:
         raise Temporary(b"unable to become " + os.fsencode(account.pw_name), error) from None
+    name, home, shell = map(os.fsencode, (account.pw_name, account.pw_dir, account.pw_shell))
+    settle(name, home, shell, at_home)
+
+
+def settle(name: bytes, home: bytes, shell: bytes, at_home: bool = True) -> None:
+    """Have the environment say who we are, and be at home.
+
+    Raises:
+        Temporary: we cannot be there.
+    """
     try:
-        os.chdir(account.pw_dir)
+        if at_home:
+            os.chdir(home)
     except OSError as error:
-        raise Temporary(b"unable to switch to " + os.fsencode(account.pw_dir), error) from None
-    environment.change(
-        (name, os.fsencode(value))
-        for name, value in ((b"USER", account.pw_name), (b"HOME", account.pw_dir), (b"SHELL", account.pw_shell))
-    )
+        raise Temporary(b"unable to switch to " + home, error) from None
+    environment.change([(b"USER", name), (b"HOME", home), (b"SHELL", shell)])

@@ -1,4 +1,4 @@
-"""The machine's passwords: who has which, and whether one is right.
+"""The machine's passwords: who has which, and whether one is right; and new ones.
 
 Hashing is the C library's crypt(3), so every password that can be used to log in can be used here, whatever method
 the machine has for new ones.  Python's own module for it is gone since 3.13, and no library on PyPI has all methods
@@ -10,7 +10,9 @@ from __future__ import annotations
 import os
 
 from supervise.account import find_account
+from supervise.command import say
 from supervise.errors import Temporary
+from supervise.fd import Reader
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -66,6 +68,36 @@ def hashed(password: bytes) -> bytes:
     if found is None or found.startswith(b"*"):
         raise Temporary(b"this machine cannot hash a password")
     return found
+
+
+def typed(command: bytes) -> bytes:
+    """A new password: asked for twice on a terminal, else the first line of descriptor 0.
+
+    Returns:
+        b"" when there is none, which has been said.
+    """
+    if os.isatty(0):
+        from getpass import getpass
+
+        try:
+            first = os.fsencode(getpass("Enter the user's new password: "))
+            again = os.fsencode(getpass("Please type it again for verification: "))
+        except EOFError:
+            first = again = b""
+        if first != again:
+            say(command + b": error: passwords don't match")
+            return b""
+    else:
+        try:
+            first = (Reader(0).line() or b"").rstrip()
+        except OSError as error:
+            raise Temporary(b"unable to read input", error) from None
+    if not first:
+        say(command + b": error: password is empty.")
+    if b"\0" in first:
+        say(command + b": error: password contains a NUL.")
+        return b""
+    return first
 
 
 def fresh_setting(library: ctypes.CDLL) -> bytes:

@@ -18,7 +18,7 @@ Exit status:
     1    always; the client has been told
     111  a bug of ours, which is described on descriptor 2
 
-See also: qmail-pop3d, checkpassword, tcpserver
+See also: qmail-pop3d, checkpassword, checkpassword-cdb, checkpassword-pam, tcpserver
 """
 
 from __future__ import annotations

@@ -2,37 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import syslog
 from pathlib import Path
 
 import pytest
 from commands import environment, start
+from systemlog import SystemLog
 from until import until
 
-STAND_IN = """\
-import json, sys
-sys.modules["syslog"] = sys.modules[__name__]
-LOG_INFO, LOG_WARNING, LOG_ALERT, LOG_MAIL = {levels}
-def told(*what):
-    with open({file!r}, "a") as file:
-        file.write(json.dumps(what) + "\\n")
-def openlog(tag, options, facility):
-    told(tag, options, facility)
-def syslog(level, text):
-    told(level, text)
-"""
 
-
-class Log:
-    """Where the lines go."""
-
-    def __init__(self, folder: Path) -> None:
-        self.file = folder / "log"
-        levels = syslog.LOG_INFO, syslog.LOG_WARNING, syslog.LOG_ALERT, syslog.LOG_MAIL
-        (folder / "sitecustomize.py").write_text(STAND_IN.format(levels=levels, file=str(self.file)))
-        self.env = {"PYTHONPATH": str(folder)}
+class Log(SystemLog):
+    """What becomes of splogger's lines."""
 
     def tell(self, given: bytes, *arguments: str) -> list[list[object]]:
         """What splogger makes of *given*."""
@@ -41,9 +22,6 @@ class Log:
         done = subprocess.run(words, input=given, capture_output=True, env=environment(self.env), check=False)
         assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
         return self.read()
-
-    def read(self) -> list[list[object]]:
-        return [json.loads(line) for line in self.file.read_text().splitlines()] if self.file.exists() else []
 
     def lines(self, given: bytes) -> list[tuple[int, str]]:
         """Levels and texts, without their stamps."""

@@ -2,39 +2,11 @@
 
 from __future__ import annotations
 
-import os
-
 from mta.pop3 import passwords
-from supervise.command import say
-from supervise.errors import Temporary
-from supervise.fd import Reader
 from tools.vmailmgr.domain import Refused
 
 PLAIN = b"$0$"  # in front of a password that is stored as it is
 OLD_MD5 = b"3"  # in front of 32 hexadecimal digits
-
-
-def typed(command: bytes) -> bytes:
-    """A new password: asked for twice on a terminal, else the first line of descriptor 0.
-
-    Returns:
-        b"" when there is none, which has been said.
-    """
-    if os.isatty(0):
-        from getpass import getpass
-
-        first = os.fsencode(getpass("Enter the user's new password: "))
-        if first != os.fsencode(getpass("Please type it again for verification: ")):
-            say(command + b": error: passwords don't match")
-            return b""
-    else:
-        try:
-            first = (Reader(0).line() or b"").rstrip()
-        except OSError as error:
-            raise Temporary(b"unable to read input", error) from None
-    if not first:
-        say(command + b": error: password is empty.")
-    return first
 
 
 def new_password(command: bytes) -> bytes:
@@ -43,7 +15,7 @@ def new_password(command: bytes) -> bytes:
     Raises:
         Refused: none is; said.
     """
-    password = typed(command)
+    password = passwords.typed(command)
     if not password:
         raise Refused
     return passwords.hashed(password)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from accounts import Accounts, hashed
+from accounts import Accounts, given_login, hashed, login
 from commands import Result, run
 
 JOE, SUE, LOCKED, HOMELESS = 61011, 61012, 61013, 61014
@@ -16,17 +16,8 @@ JOE, SUE, LOCKED, HOMELESS = 61011, 61012, 61013, 61014
 
 def check(login: bytes | None, *words: str | Path, behind: tuple[str | Path, ...] = ()) -> Result:
     """What checkpassword makes of *login* on descriptor 3, or of none."""
-    if login is None:
-        return run(*behind, "checkpassword", *words)
-    reading, writing = os.pipe()
-    os.write(writing, login)
-    os.close(writing)
-    try:
-        script = f"exec 3<&{reading}" if reading < 10 else "exec 3</proc/$$/fd/" + str(reading)
-        words = ("sh", "-c", script + '; exec "$@"', "sh", *behind, "checkpassword", *words)
-        return run(*words, pass_fds=(reading,))
-    finally:
-        os.close(reading)
+    command = (*behind, "checkpassword", *words)
+    return run(*command) if login is None else given_login(login, *command)
 
 
 @pytest.fixture(scope="module")
@@ -49,10 +40,6 @@ def users(folder: Path) -> Accounts:
     accounts.add("homeless-test", HOMELESS, hashed("secret"), "/nonexistent")
     accounts.add("open-test", HOMELESS + 1, "", "/")
     return accounts
-
-
-def login(name: str, password: str) -> bytes:
-    return f"{name}\0{password}\0<1.2@pop.example>\0".encode()
 
 
 @pytest.mark.root

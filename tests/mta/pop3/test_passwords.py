@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 
 import pytest
+from counting import Counting
 
 from mta.pop3 import passwords
 from mta.pop3.passwords import account_with, matches
@@ -19,28 +20,6 @@ STORED = {  # as published with the methods
         b"$6$saltstring$svn8UoSVapNtMuq1ukKS4tPQd8iKwSMHWjl/O817G3uBnIFNjnQJuesI68u4OTLiBFdcbYEdFCoEOfaS35inz1",
     ),
 }
-
-
-class Counting:
-    """The library, which keeps what it was asked to hash with."""
-
-    def __init__(self) -> None:
-        self.real = passwords.crypt_library()
-        self.settings: list[bytes] = []
-
-    def crypt(self, password: bytes, setting: bytes) -> bytes | None:
-        self.settings.append(setting)
-        return self.real.crypt(password, setting)  # type: ignore[no-any-return]
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self.real, name)
-
-
-@pytest.fixture
-def counting(monkeypatch: pytest.MonkeyPatch) -> Counting:
-    library = Counting()
-    monkeypatch.setattr(passwords, "crypt_library", lambda: library)
-    return library
 
 
 @pytest.mark.parametrize("method", STORED)
