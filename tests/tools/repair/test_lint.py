@@ -13,6 +13,7 @@ from commands import run
 from instance import NOBODY
 
 from mta import showctl
+from mta.setup.delivery import WAYS, instructions
 from supervise.account import become
 from supervise.program import spawn
 from tools.repair.access import EVERYBODY, READERS
@@ -121,6 +122,17 @@ def home(request: pytest.FixtureRequest, homes: Callable[[bool], Home]) -> Itera
 def test_a_home_that_qmail_setup_has_laid_out_is_without_mistake(home: Home) -> None:
     assert home.complaints() == []
     assert home.complaints(b"-e") == []
+
+
+def test_nor_is_what_else_qmail_setup_writes(home: Home) -> None:
+    for way in WAYS:
+        home.write("control/defaultdelivery", instructions(way).decode() + "\n")
+        assert home.complaints() == []
+    for file in (home.folder / "alias").glob(".qmail-*"):
+        file.unlink()
+    words = ["--to", "joe@elsewhere.example", str(home.folder)]
+    assert run("qmail-setup", *words, env=home.env, user=home.user, cwd="/").code == 0
+    assert home.complaints() == []
 
 
 def test_it_knows_every_control_file_of_which_another_command_tells() -> None:
