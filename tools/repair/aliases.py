@@ -9,7 +9,6 @@ from mta.home import account, plain
 from mta.local import dotqmail
 from mta.setup.plan import ALIASES
 from supervise.errors import Temporary, reason
-from supervise.files import slurp
 from tools.repair.access import may_read
 from tools.repair.dotqmail import wrong_instructions
 from tools.repair.mailboxes import alias_home, lacks
@@ -47,10 +46,15 @@ def wrong(file: bytes) -> Found:
     if b"." in name[1:]:
         yield 0, b"a dot in the name, and one in an address is looked for as a colon"
     try:
-        found = os.stat(file)
-        content = slurp(file) or b""
+        found, holds = os.stat(file), dotqmail.read(file, 0)
     except OSError as error:
-        yield 0, b"cannot be read: " + reason(error)
+        yield 0, b"cannot be looked at: " + reason(error)
+        return
+    except Temporary as trouble:
+        yield 0, trouble.line
+        return
+    if holds is None:
+        yield 0, b"no file, so it does not count"
         return
     owner = account(b"alias")
     if found.st_uid not in {0, owner.uid}:
@@ -59,8 +63,8 @@ def wrong(file: bytes) -> Found:
         yield 0, b"mode %04o: others may write it (%03o), so mail waits" % (stat.S_IMODE(found.st_mode), bits)
     if not plain() and not may_read(found, owner):
         yield 0, b"mode %04o: alias may not read it, so mail waits" % stat.S_IMODE(found.st_mode)
-    yield from returns(content)
-    yield from wrong_instructions(content, bool(found.st_mode & stat.S_IXUSR))
+    yield from returns(holds.content)
+    yield from wrong_instructions(holds.content, holds.only_forward)
 
 
 def mask() -> int:

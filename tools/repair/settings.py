@@ -45,10 +45,15 @@ class Folder:
     def content(self, name: bytes) -> bytes | None:
         """What is in the file *name*; None: it is not there, or cannot be read."""
         if name not in self.contents:
+            self.contents[name] = None
+            file = path(self.name, name)
             try:
-                self.contents[name] = slurp(path(self.name, name))
+                if os.path.exists(file) and not os.path.isfile(file):  # such as a FIFO, on which we would wait
+                    self.unread[name] = b"it is no file"
+                else:
+                    self.contents[name] = slurp(file)
             except OSError as error:
-                self.contents[name], self.unread[name] = None, reason(error)
+                self.unread[name] = reason(error)
         return self.contents[name]
 
     def lines(self, name: bytes) -> Lines:

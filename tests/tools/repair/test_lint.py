@@ -508,10 +508,14 @@ def test_what_cannot_be_read_is_named(home: Home) -> None:
     (home.folder / "control/rcpthosts").mkdir()
     (home.folder / "control/helohost").symlink_to("nowhere")
     (home.folder / "alias/.qmail-x").symlink_to("nowhere")
+    os.mkfifo(home.folder / "alias/.qmail-y")
+    os.mkfifo(home.folder / "users/include")
     assert home.complaints() == [
-        "alias/.qmail-x: cannot be read: file does not exist",
+        "alias/.qmail-x: cannot be looked at: file does not exist",
+        "alias/.qmail-y: no file, so it does not count",
         "control/helohost: cannot be looked at: file does not exist",
-        "control/rcpthosts: cannot be read: is a directory",
+        "control/rcpthosts: cannot be read: it is no file",
+        "users/include: cannot be read: it is no file",
     ]
 
 
