@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pwd
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import faults
 import pytest
 from commands import run
 from instance import NOBODY
 
+import mta.setup.setup  # noqa: F401  # else each fork of ours reads it
 from mta import showctl
 from mta.setup.delivery import WAYS, instructions
 from supervise.account import become
@@ -567,3 +570,19 @@ def test_as_a_command_it_says_that_there_is_no_home(tmp_path: Path) -> None:
     code, out, err = run("qmail-lint", env={"QMAILHOME": str(tmp_path / "none")})
     assert (code, out) == (111, b"")
     assert err.startswith(b"qmail-lint: fatal: unable to switch to ")
+
+
+@pytest.mark.parametrize("home", [pytest.param(False, id="plain")], indirect=True)
+def test_a_machine_in_trouble_hides_no_mistake(home: Home) -> None:
+    home.write("control/databytes", "many\n")
+    env = {"QMAILHOME": str(home.folder)}
+    for at in range(10_000):
+        call, _, code, out, err = faults.run(main, [b"qmail-lint", b"-e"], at, errno.EIO, b"", env, "/")
+        if code == 1:
+            assert b"control/databytes:1: " in out or b"control/databytes: cannot be " in out
+            assert err == b""
+        else:
+            assert (code, err.count(b"\n")) == (111, 1)
+            assert err.startswith(b"qmail-lint: fatal: ")
+        if not call:
+            break
