@@ -181,16 +181,17 @@ class Conversation:
         """The server's next reply, of one or more lines.
 
         Raises:
-            Over: it is gone; what it has said is in `replies`.
+            Over: it is gone.
+            Closed: who knows; whatever it may still say answers nothing that the client has said.
         """
         reply = b""
         while True:
             try:
                 line = self.server.line(LONGEST_LINE)
             except OSError:
-                line = None
+                self.flush()
+                raise Closed from None
             if line is None:
-                self.replies += reply
                 raise Over
             reply += line
             if line[3:4] != b"-":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import signal
@@ -12,9 +13,10 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import faults
 import pytest
 from authority import Authority
-from commands import Result, environment, run
+from commands import BIN, Result, environment, run
 from hurrying import hurried
 from nameserver import name_server  # noqa: F401
 from processes import descendants
@@ -22,6 +24,10 @@ from receiving import MESSAGE, Home
 from tcp import Server, rest
 from tlsclient import over
 from until import until
+
+from supervise.program import follow
+from tools.domaincheck.domaincheck import main
+from ucspi import dns
 
 GREETING = b"220 heaven.af.mil ESMTP\r\n"
 OK = b"250 ok\r\n"
@@ -302,6 +308,21 @@ def test_a_client_that_does_not_listen_is_left(home: Home) -> None:
             pass
         until(lambda: not descendants(pid), seconds=60, what="domaincheck ends")
         process.wait(60)
+
+
+def test_on_a_machine_in_trouble_no_bad_sender_is_taken(home: Home) -> None:
+    say = mail(b"nothing.example") + TO + b"QUIT\r\n"
+    refusal = b"553 " + MISSING % (b"nothing.example", 5)
+    env = {name: value for name, value in home.env.items() if value is not None} | {"PATH": f"{BIN}:/usr/bin:/bin"}
+    dns.load()  # else each fork of ours does
+    for at in range(10_000):
+        argv = [b"domaincheck", b"qmail-smtpd"]
+        done = faults.run(lambda argv: follow(main, argv), argv, at, errno.EIO, say, env, "/")
+        replies = done.out.removeprefix(GREETING).splitlines(keepends=True)
+        assert replies[:1] in ([], [refusal]) or replies[0].startswith(b"421 "), done
+        assert b"Traceback" not in done.err
+        if not done.call:
+            break
 
 
 # -- TLS ---------------------------------------------------------------------------------
