@@ -77,8 +77,13 @@ class Control:
 
 def significant(content: bytes) -> list[bytes]:
     """The lines of a list with this *content*, without blanks at their ends and without comments."""
-    found = (line.rstrip(BLANKS) for line in content.split(b"\n"))
-    return [line for line in found if line and not line.startswith(b"#")]
+    return [line for _, line in numbered(content)]
+
+
+def numbered(content: bytes) -> list[tuple[int, bytes]]:
+    """The same lines, each with its number in the file, which counts from 1."""
+    found = ((number, line.rstrip(BLANKS)) for number, line in enumerate(content.split(b"\n"), 1))
+    return [(number, line) for number, line in found if line and not line.startswith(b"#")]
 
 
 def listed() -> Control:

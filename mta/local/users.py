@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 
 FIELDS = 6
+BAD_FORMAT = b"bad format in users/assign"
 NO_ID = (1 << 32) - 1  # what the system calls take for no id at all
 
 
@@ -72,16 +73,26 @@ def records(assign: bytes) -> Iterator[tuple[bytes, bytes]]:
     wild = b""
     while not assign.startswith(b"."):
         line, end, assign = assign.partition(b"\n")
-        entry, *fields = line.split(b":", FIELDS + 1)
-        if not end or not entry or len(fields) <= FIELDS or b"\0" in line:
-            raise Temporary(b"bad format in users/assign")
-        key = b"!" + entry[1:].lower()
-        if not entry.startswith(b"+"):
-            key += b"\0"
-        elif entry[-1:] not in wild and len(entry) > 1:
+        if not end:
+            raise Temporary(BAD_FORMAT)
+        yield record(line)
+        entry = line.partition(b":")[0]
+        if entry.startswith(b"+") and entry[-1:] not in wild and len(entry) > 1:
             wild += entry[-1:]
-        yield key, b"\0".join(fields[:FIELDS])
     yield b"", wild
+
+
+def record(line: bytes) -> tuple[bytes, bytes]:
+    """The record of users/cdb for a *line* of users/assign.
+
+    Raises:
+        Temporary: it has no known form.
+    """
+    entry, *fields = line.split(b":", FIELDS + 1)
+    if not entry or len(fields) <= FIELDS or b"\0" in line:
+        raise Temporary(BAD_FORMAT)
+    key = b"!" + entry[1:].lower()
+    return key if entry.startswith(b"+") else key + b"\0", b"\0".join(fields[:FIELDS])
 
 
 def assigned(local: bytes) -> User | None:

@@ -80,15 +80,20 @@ def find_relay(host: bytes, known: dict[bytes, bytes]) -> Relay | None:
     relay = next((known[name] for name in (host, *domains, b"") if name in known), b"")
     if not relay:
         return None
-    if relay.startswith(b"["):
-        host, bracket, port = relay.partition(b"]")
-        host, port = host + bracket, port.removeprefix(b":")
-    else:
-        host, _, port = relay.partition(b":")
+    host, port = apart(relay)
     number = control.leading_number(port, SMTP)
     if number > 65535:
         raise Temporary(BAD_PORT)
     return Relay(host, number)
+
+
+def apart(relay: bytes) -> tuple[bytes, bytes]:
+    """The name or address of a *relay*, and its port; empty: none is given."""
+    if relay.startswith(b"["):
+        host, bracket, port = relay.partition(b"]")
+        return host + bracket, port.removeprefix(b":")
+    host, _, port = relay.partition(b":")
+    return host, port
 
 
 def addresses_of(host: bytes) -> list[str]:

@@ -15,6 +15,7 @@ from mta.queue.layout import places
 from supervise.errors import Temporary
 
 FOLDER, FILE, FIFO, LINK = b"folder", b"file", b"fifo", b"link"
+ALIASES = (b"postmaster", b"mailer-daemon", b"root")  # addresses that every mail system must have
 
 
 class Piece:

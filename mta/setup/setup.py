@@ -69,7 +69,7 @@ from mta.setup.controls import additions, first_controls, write_controls
 from mta.setup.delivery import WAYS, choose, require
 from mta.setup.inspect import findings
 from mta.setup.messages import illegal_messages, known_messages, message_pieces, strangers
-from mta.setup.plan import FOLDER, Piece, frame, pieces
+from mta.setup.plan import ALIASES, FOLDER, Piece, frame, pieces
 from mta.setup.reach import closed
 from mta.setup.services import SERVICES, lay_services
 from mta.setup.takeover import be_alone, differences, refuse_strangers, stand_still, take_queue, take_settings
@@ -84,7 +84,6 @@ from supervise.program import spawn
 USAGE = b"[--users] [--check | --fix | --from old] [--host name] [--address ip] [--port number] [--to address]"
 USAGE += b" [--delivery way] [dir]"
 SHOWN = bytes(ord("?") if byte < 32 or byte == 127 else byte for byte in range(256))
-ALIASES = [b"postmaster", b"mailer-daemon", b"root"]
 
 
 @command(b"qmail-setup", USAGE)

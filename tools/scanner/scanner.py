@@ -102,7 +102,7 @@ def main(argv: Argv) -> int:
 def scan() -> int:
     """Read the message, ask, and do what is to be done; the exit code when that is not to queue it."""
     try:
-        settings = Settings()
+        settings = Settings.read()
     except Trouble as trouble:
         say(b"qmail-scanner: fatal: " + trouble.line)
         return CONTROL

@@ -10,7 +10,7 @@ from tools.scanner.wire import tcp_place
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from tools.scanner.finding import Finding
     from tools.scanner.parcel import Parcel
@@ -47,9 +47,7 @@ class Settings:
         numbers: `timeout` in seconds; `virussize` and `spamsize` in bytes.
         texts: `quarantine`, a Maildir with a slash at its end, and `officer`, as far as they are set.
 
-    Raises:
-        Permanent: it is not there, or a line is wrong.
-        Temporary: it cannot be read.
+    Those that a new one has are the defaults, with no daemon.
     """
 
     def __init__(self) -> None:
@@ -57,20 +55,41 @@ class Settings:
         self.choices = {word: choices[0] for word, choices in CHOICES.items()}
         self.numbers = dict(NUMBERS)
         self.texts: dict[bytes, bytes] = {}
+
+    @classmethod
+    def read(cls) -> Settings:
+        """Those of the file.
+
+        Raises:
+            Permanent: it is not there, or something in it is wrong.
+            Temporary: it cannot be read.
+        """
         content = read(FILE)
         if content is None:
             raise Permanent(b"there is no control/scanner")
+        settings = cls()
+        for number, wrong in settings.take_all(content):
+            raise Permanent(b"control/scanner: line %d: %s" % (number, wrong))
+        for lack in settings.lacks():
+            raise Permanent(b"control/scanner " + lack)
+        return settings
+
+    def take_all(self, content: bytes) -> Iterator[tuple[int, bytes]]:
+        """Take what the lines of *content* say; the number of each that is wrong, and what is wrong with it."""
         for number, line in enumerate(content.split(b"\n"), 1):
             line = line.strip(BLANKS)
             if line and not line.startswith(b"#"):
                 word, _, value = line.partition(b":")
                 wrong = self.take(word, value.strip(BLANKS))
                 if wrong:
-                    raise Permanent(b"control/scanner: line %d: %s" % (number, wrong))
+                    yield number, wrong
+
+    def lacks(self) -> Iterator[bytes]:
+        """What no line says and one should."""
         if not self.daemons:
-            raise Permanent(b"control/scanner names no daemon")
+            yield b"names no daemon"
         if QUARANTINE in self.choices.values() and b"quarantine" not in self.texts:
-            raise Permanent(b"control/scanner says to quarantine, and not where")
+            yield b"says to quarantine, and not where"
 
     def take(self, word: bytes, value: bytes) -> bytes:
         """Take one setting; what is wrong with it, or nothing."""

@@ -1,0 +1,1 @@
+"""Refuse mail whose sender has a domain that does not exist."""
