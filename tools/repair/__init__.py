@@ -1,1 +1,1 @@
-"""Look at settings, queues and logs for what is wrong with them."""
+"""Look at queues and logs for what is wrong with them, and mend it."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mta.home import Account
-    from tools.repair.settings import Complaints, Folder
+    from tools.lint.settings import Complaints, Folder
 
 FOLDERS = (b"", b"control", b"users", b"alias")
 

@@ -49,12 +49,12 @@ from supervise.command import Argv, command
 from supervise.errors import Usage
 from supervise.fd import write_all
 from supervise.options import options
-from tools.repair import access, aliases, assigned, controls, hosts
-from tools.repair.settings import Folder
+from tools.lint import access, aliases, assigned, controls, hosts
+from tools.lint.settings import Folder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from tools.repair.settings import Complaints
+    from tools.lint.settings import Complaints
 
 FOUND = 1  # exit code, if it is asked for
 SHOWN = bytes(byte if 32 <= byte <= 126 else ord("?") for byte in range(256))

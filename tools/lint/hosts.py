@@ -5,14 +5,14 @@ from __future__ import annotations
 from mta.home import path
 from mta.smtp.policy import Rcpthosts
 from supervise.errors import Temporary
-from tools.repair.controls import blanks, local_host
-from tools.repair.mailboxes import lacks
-from tools.repair.settings import Folder
-from tools.repair.tables import compiled
+from tools.lint.controls import blanks, local_host
+from tools.lint.mailboxes import lacks
+from tools.lint.settings import Folder
+from tools.lint.tables import compiled
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from tools.repair.settings import Complaints, Lines
+    from tools.lint.settings import Complaints, Lines
 
 ME, LOCALS, RCPTHOSTS, MORE, VIRTUAL, PERCENT = b"me locals rcpthosts morercpthosts virtualdomains percenthack".split()
 

@@ -9,7 +9,7 @@ from supervise.errors import Temporary
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from tools.repair.settings import Complaints
+    from tools.lint.settings import Complaints
 
 
 def compiled(text: bytes, table: bytes, program: bytes, records: list[tuple[bytes, bytes]] | None) -> Complaints:

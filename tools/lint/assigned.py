@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from mta.local.users import User, record, records
 from supervise.errors import Temporary
-from tools.repair.settings import Folder, repeated
-from tools.repair.tables import compiled
+from tools.lint.settings import Folder, repeated
+from tools.lint.tables import compiled
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from tools.repair.settings import Complaints, Found, Lines
+    from tools.lint.settings import Complaints, Found, Lines
 
 ASSIGN, CDB = b"assign", b"cdb"
 LISTS = (b"exclude", b"include", b"mailnames", b"subusers", b"append")  # qmail-pw2u reads them

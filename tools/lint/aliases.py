@@ -9,14 +9,14 @@ from mta.home import account, plain
 from mta.local import dotqmail
 from mta.setup.plan import ALIASES
 from supervise.errors import Temporary, reason
-from tools.repair.access import may_read
-from tools.repair.dotqmail import wrong_instructions
-from tools.repair.mailboxes import alias_home, lacks
-from tools.repair.settings import returns
+from tools.lint.access import may_read
+from tools.lint.dotqmail import wrong_instructions
+from tools.lint.mailboxes import alias_home, lacks
+from tools.lint.settings import returns
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from tools.repair.settings import Complaints, Found
+    from tools.lint.settings import Complaints, Found
 
 FOLDER = b"alias/"
 

@@ -19,9 +19,9 @@ from mta import showctl
 from mta.setup.delivery import WAYS, instructions
 from supervise.account import become
 from supervise.program import spawn
-from tools.repair.access import EVERYBODY, READERS
-from tools.repair.controls import known
-from tools.repair.lint import main
+from tools.lint.access import EVERYBODY, READERS
+from tools.lint.controls import known
+from tools.lint.lint import main
 
 KINDS = [pytest.param(False, id="plain"), pytest.param(True, id="root", marks=pytest.mark.root)]
 HOST = "mx.mail.example"

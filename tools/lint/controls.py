@@ -5,14 +5,14 @@ from __future__ import annotations
 from mta import showctl
 from mta.control import leading_number
 from mta.remote.routes import apart, end_of_host, literal
-from tools.repair.dotqmail import wrong_instructions
-from tools.repair.settings import Folder, repeated
+from tools.lint.dotqmail import wrong_instructions
+from tools.lint.settings import Folder, repeated
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tools.repair.settings import Complaints, Found
+    from tools.lint.settings import Complaints, Found
 
     Check = Callable[[Folder, bytes], Found]
     Words = Iterator[bytes]  # what is wrong with a line

@@ -8,7 +8,7 @@ from supervise.errors import Temporary
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from tools.repair.settings import Found
+    from tools.lint.settings import Found
 
 
 def wrong_instructions(content: bytes, only_forward: bool) -> Found:
