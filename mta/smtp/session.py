@@ -164,19 +164,22 @@ class Session:
         """Obey the lines of *text* up to a DATA, a STARTTLS or the end; what is left of *text* after a DATA."""
         at = 0
         while (end := text.find(b"\n", at)) >= 0:
-            line, at = text[at:end], end + 1
-            if self.pending:
-                line, self.pending = self.pending if self.over_long else self.pending + line, b""
-            self.command(line, replies)
-            self.over_long = False
+            self.keep(text[at:end])
+            at = end + 1
+            self.command(self.pending, replies)
+            self.pending, self.over_long = b"", False
             if self.tls == ASKED:
                 return b""
             if self.incoming or self.code is not None:
                 return text[at:]
-        self.pending += text[at:]
+        self.keep(text[at:])
+        return b""
+
+    def keep(self, more: bytes) -> None:
+        """Add *more* to the line that has begun, as far as we keep it."""
+        self.pending += more
         if len(self.pending) > LONGEST_LINE:
             self.pending, self.over_long = self.pending[:LONGEST_LINE], True
-        return b""
 
     def command(self, line: bytes, replies: list[bytes]) -> None:
         """Obey one *line*, which is without its LF."""

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from mta.received import Connection
 from mta.smtp.policy import Addresses, Policy, Rcpthosts
-from mta.smtp.session import LARGEST_ENVELOPE, Session
+from mta.smtp.session import LARGEST_ENVELOPE, LONGEST_LINE, Session
 from supervise.errors import Temporary
 
 CLIENT = {b"TCPREMOTEIP": b"192.0.2.7", b"TCPREMOTEHOST": b"client.example", b"TCPLOCALHOST": b"mx.af.mil"}
@@ -321,6 +321,17 @@ def test_a_line_of_ten_megabytes_is_answered_in_little_memory(verb: bytes, reply
     tracemalloc.stop()
     assert list(talking.feed(b":joe@heaven.af.mil>\r\nRSET\r\n")) == [reply + b"250 flushed\r\n"]
     assert peak < 1 << 20
+
+
+@pytest.mark.parametrize("size", [65_536, 65_537, 100_000])
+def test_a_long_line_is_answered_in_the_same_way_however_it_comes(size: int) -> None:
+    line = b"MAIL FROM:<a@b>".ljust(size) + b"\n"
+    answers = [list(session(Queue()).feed(line))]
+    for cut in 1, 65_535, 65_536, 65_537:
+        talking = session(Queue())
+        answers.append([*talking.feed(line[:cut]), *talking.feed(line[cut:])])
+    expected = b"250 ok\r\n" if size <= LONGEST_LINE else b"555 syntax error (#5.5.4)\r\n"
+    assert answers == [[expected]] * 5
 
 
 def test_recipients_are_kept_in_little_memory() -> None:
