@@ -307,6 +307,8 @@ OURS: dict[bytes, Show] = {
     b"outgoingip": listing(b"", b"SMTP client calls from ", b"."),
     b"recipients": recipients,
     b"recipientsremote": amount(1, b"Recipients of a message that may share a connection: "),
+    b"rewrite": listing(b"", b"Rewriting in new-inject and ofmipd: "),
+    b"scanner": listing(b"", b"qmail-scanner: "),
     b"smtpcapabilities": capabilities,
     b"patrn": text(b"Mode bits that homes and .qmail files must not have: "),
     b"trace": amount(0, b"qmail-smtpd and qmail-remote tell more for qmail-why unless this is 0: "),

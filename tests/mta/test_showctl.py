@@ -61,6 +61,7 @@ def test_what_our_own_files_ask_for_is_told(control: Path) -> None:
     for name, text in {
         "badrcptto": "old@me.example\n# x\n", "badmailto": "@evil.example\n", "recipients": "1\n",
         "smtpcapabilities": "size\nx\n", "outgoingip": "192.0.2.1\n2001:db8::1\n", "recipientsremote": "20\n",
+        "scanner": "# x\nclamd /run/clamd\n", "rewrite": "=a@b:c@d\n",
     }.items():  # fmt: skip
         (control / name).write_text(text)
     out = show(control).out
@@ -71,6 +72,8 @@ def test_what_our_own_files_ask_for_is_told(control: Path) -> None:
     assert b"\nsmtpcapabilities: \n" + known in out
     assert b"\noutgoingip: \nSMTP client calls from 192.0.2.1.\nSMTP client calls from 2001:db8::1.\n" in out
     assert b"\nrecipientsremote: Recipients of a message that may share a connection: 20.\n" in out
+    assert b"\nscanner: \nqmail-scanner: clamd /run/clamd\n" in out
+    assert b"\nrewrite: \nRewriting in new-inject and ofmipd: =a@b:c@d\n" in out
     assert b"no idea" not in out
     (control / "recipients").write_text("0\n")
     assert b"\nrecipients: SMTP clients may send messages to recipients that would bounce.\n" in show(control).out

@@ -138,8 +138,8 @@ def test_nor_is_what_else_qmail_setup_writes(home: Home) -> None:
     assert home.complaints() == []
 
 
-def test_it_knows_every_control_file_of_which_another_command_tells() -> None:
-    assert {name for name, _ in showctl.FILES} | set(showctl.OURS) <= set(known())
+def test_it_knows_the_control_files_of_which_other_commands_tell() -> None:
+    assert {name for name, _ in showctl.FILES} | set(showctl.OURS) == set(known())
     assert {name for names in (*READERS.values(), EVERYBODY) for name in names} <= set(known())
 
 
