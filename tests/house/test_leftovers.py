@@ -9,7 +9,6 @@ from pathlib import Path
 
 TESTS = Path(__file__).resolve().parents[1]
 
-
 SHARED = """
 import os, pytest, subprocess
 
