@@ -11,6 +11,8 @@ import pytest
 
 from mta.home import USERS
 
+pytest_plugins = ["leftovers"]
+
 UMASK = 0o022  # many tests have other users read what they made, whoever starts them with whatever umask
 os.umask(UMASK)
 for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):  # which nohup and shells have ignored by what they start

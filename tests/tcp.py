@@ -39,6 +39,7 @@ class Server:
         **more: object,
     ) -> None:
         self.log_file = tempfile.TemporaryFile()
+        self.last = ""  # the log when it has ended
         argv = [os.fsencode(word) for word in (tcpserver, *options, "-1", host, "0", *program)]
         self.process: subprocess.Popen[bytes] = subprocess.Popen(  # type: ignore[call-overload]
             argv, env=environment(env), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self.log_file, **more
@@ -46,7 +47,9 @@ class Server:
         assert self.process.stdout is not None
         with self.process.stdout as told:
             lines = told.read().split()  # to the end: it closes descriptor 1
-        assert lines, self.log()
+        if not lines:
+            self.stop()
+            raise AssertionError(self.last)
         self.ports = [int(line) for line in lines]
         self.port = self.ports[0]
         self.pid = self.process.pid
@@ -55,14 +58,23 @@ class Server:
         return self
 
     def __exit__(self, *reason: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Have it leave, and keep its log."""
         self.process.terminate()
         try:
             self.process.wait(60)
         finally:
             self.process.kill()
+            self.process.wait()
+            self.last = self.log()
+            self.log_file.close()
 
     def log(self) -> str:
         """What it has said so far, without its start."""
+        if self.log_file.closed:
+            return self.last
         size = os.fstat(self.log_file.fileno()).st_size
         return os.pread(self.log_file.fileno(), size, 0).decode("latin-1")
 

@@ -89,6 +89,7 @@ class LogDir:
         try:
             self.lock = lock(b"lock", wait=False)
         except OSError as error:
+            self.folder.close()
             raise Temporary(b"unable to lock directory " + name, error) from None
 
     def start(self, left: Left | None = None) -> None:

@@ -176,7 +176,11 @@ class Scanner:
 
         try:
             folder = inotify.Inotify()
-            folder.add(b".", inotify.CREATE | inotify.MOVED_TO | inotify.ONLY_FOLDER)
+            try:
+                folder.add(b".", inotify.CREATE | inotify.MOVED_TO | inotify.ONLY_FOLDER)
+            except OSError:
+                folder.close()
+                raise
         except OSError as error:
             say(b"svscan: warning: unable to watch the directory, so looking every 5 seconds: " + reason(error))
             return

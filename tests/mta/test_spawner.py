@@ -137,7 +137,8 @@ def test_deliveries_go_on_when_nobody_hears_the_reports(home: Path, spawning: Sp
     program(home, f'touch "{home}/done-$1"; exit 111')
     home.chmod(0o777)
     assert spawning.process.stdin and spawning.process.stdout
-    os.dup2(os.open("/dev/null", os.O_RDONLY), spawning.process.stdout.fileno())
+    with open(os.devnull, "rb") as deaf:
+        os.dup2(deaf.fileno(), spawning.process.stdout.fileno())
     for number in range(3):
         spawning.ask(number, b"0/1", b"", b"%d@x" % number)
         until((home / f"done-{number}").exists)

@@ -5,6 +5,7 @@ import resource
 import shutil
 import signal
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,9 +27,10 @@ def box(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def message(tmp_path: Path) -> int:
+def message(tmp_path: Path) -> Iterator[int]:
     (tmp_path / "message").write_bytes(BODY)
-    return os.open(tmp_path / "message", os.O_RDONLY)
+    with (tmp_path / "message").open("rb") as message:
+        yield message.fileno()
 
 
 def deliver(box: Path, message: int) -> None:
@@ -106,6 +108,7 @@ def test_an_unreadable_message_is_deferred(box: Path, tmp_path: Path) -> None:
     folder = os.open(tmp_path, os.O_RDONLY)
     with pytest.raises(Temporary, match="Unable to read message"):
         maildir.deliver(bytes(box) + b"/", HEAD, folder)
+    os.close(folder)
     assert not messages(box) and not list((box / "tmp").iterdir())
 
 
@@ -136,6 +139,7 @@ def test_a_delivery_that_hangs_is_given_up(box: Path, monkeypatch: pytest.Monkey
     reading, writing = os.pipe()
     with pytest.raises(Temporary, match="Timeout on maildir delivery"):
         maildir.deliver(bytes(box) + b"/", HEAD, reading)
+    os.close(reading)
     os.close(writing)
     assert not messages(box) and not list((box / "tmp").iterdir())
     assert signal.getsignal(signal.SIGALRM) == before

@@ -5,6 +5,7 @@ import mailbox
 import os
 import resource
 import signal
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -20,9 +21,11 @@ HEAD = b"From joe@irs.gov Thu Jan 01 00:00:00 2026\nReturn-Path: <joe@irs.gov>\n
 OLD = b"From sue@x.y Thu Jan 01 00:00:00 2026\nSubject: old\n\nold\n\n"
 
 
-def opened(path: Path, content: bytes) -> int:
+def append(box: Path, path: Path, content: bytes) -> None:
+    """Deliver *content*, which is put at *path*, to *box*."""
     path.write_bytes(content)
-    return os.open(path, os.O_RDONLY)
+    with path.open("rb") as message:
+        mbox.deliver(bytes(box), HEAD, message.fileno())
 
 
 def simply_quoted(content: bytes) -> bytes:
@@ -53,25 +56,24 @@ def test_every_from_line_is_quoted_wherever_a_read_ends(parts: list[bytes], size
 
 def test_a_line_longer_than_any_buffer_goes_through(tmp_path: Path) -> None:
     content = b"x" * 200_000 + b"From here\n" + b">" * 10 + b"From there\nFrom the end"
-    mbox.deliver(bytes(tmp_path / "Mailbox"), HEAD, opened(tmp_path / "message", content))
+    append(tmp_path / "Mailbox", tmp_path / "message", content)
     assert (tmp_path / "Mailbox").read_bytes() == HEAD + simply_quoted(content)
 
 
 def test_a_message_is_appended_and_the_file_made_for_its_owner_alone(tmp_path: Path) -> None:
     box = tmp_path / "Mailbox"
-    mbox.deliver(bytes(box), HEAD, opened(tmp_path / "message", b"Subject: a\n\na\n"))
-    mbox.deliver(bytes(box), HEAD, opened(tmp_path / "message", b""))
+    append(box, tmp_path / "message", b"Subject: a\n\na\n")
+    append(box, tmp_path / "message", b"")
     assert box.read_bytes() == HEAD + b"Subject: a\n\na\n\n" + HEAD + b"\n"
     assert box.stat().st_mode & 0o777 == 0o600
 
 
 @pytest.mark.parametrize("body", [b"Subject: new\n\nnew\n", b"Subject: new\n\n" + b"new line\n" * 30_000])
 def test_after_a_kill_the_old_messages_are_whole_and_the_new_one_is_whole_or_cut(tmp_path: Path, body: bytes) -> None:
-    box, message = tmp_path / "Mailbox", opened(tmp_path / "message", body)
+    box = tmp_path / "Mailbox"
 
     def deliver() -> None:
-        os.lseek(message, 0, os.SEEK_SET)
-        mbox.deliver(bytes(box), HEAD, message)
+        append(box, tmp_path / "message", body)
 
     whole = OLD + HEAD + body + b"\n"
     for _ in crashes_of(deliver, lambda: box.write_bytes(OLD)):  # type: ignore[arg-type, return-value]
@@ -79,20 +81,21 @@ def test_after_a_kill_the_old_messages_are_whole_and_the_new_one_is_whole_or_cut
         assert torn.startswith(OLD) and whole.startswith(torn)
         deliver()  # the retry, as after every original: it is appended to what is there
         assert box.read_bytes() == torn + HEAD + body + b"\n"
-        assert mailbox.mbox(str(box))[0].get_payload() == "old\n"
+        with closing(mailbox.mbox(str(box))) as found:
+            assert found[0].get_payload() == "old\n"
     assert torn == whole
 
 
 def test_a_message_that_does_not_fit_is_cut_off_again(tmp_path: Path) -> None:
     box = tmp_path / "Mailbox"
     box.write_bytes(OLD)
-    message = opened(tmp_path / "message", b"x\n" * 100_000)
+    (tmp_path / "message").write_bytes(b"x\n" * 100_000)
     pid = os.fork()
     if not pid:
         try:
             signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
             resource.setrlimit(resource.RLIMIT_FSIZE, (70_000, 70_000))
-            mbox.deliver(bytes(box), HEAD, message)
+            mbox.deliver(bytes(box), HEAD, os.open(tmp_path / "message", os.O_RDONLY))
         except Temporary as trouble:
             os._exit(7 if trouble.line == b"Unable to write %s: file too big. (#4.3.0)" % bytes(box) else 8)
         finally:
@@ -104,8 +107,10 @@ def test_a_message_that_does_not_fit_is_cut_off_again(tmp_path: Path) -> None:
 def test_an_unreadable_message_leaves_the_file_as_it_was(tmp_path: Path) -> None:
     box = tmp_path / "Mailbox"
     box.write_bytes(OLD)
+    folder = os.open(tmp_path, os.O_RDONLY)
     with pytest.raises(Temporary, match="Unable to read message: is a directory"):
-        mbox.deliver(bytes(box), HEAD, os.open(tmp_path, os.O_RDONLY))
+        mbox.deliver(bytes(box), HEAD, folder)
+    os.close(folder)
     assert box.read_bytes() == OLD
 
 
@@ -116,9 +121,9 @@ def test_a_lock_is_awaited_for_a_while(tmp_path: Path, monkeypatch: pytest.Monke
     with box.open("rb") as other:
         fcntl.flock(other, fcntl.LOCK_EX)
         with pytest.raises(Temporary, match="File has been locked for 30 seconds straight"):
-            mbox.deliver(bytes(box), HEAD, opened(tmp_path / "message", b"x\n"))
+            append(box, tmp_path / "message", b"x\n")
     assert box.read_bytes() == OLD
-    mbox.deliver(bytes(box), HEAD, opened(tmp_path / "message", b"x\n"))
+    append(box, tmp_path / "message", b"x\n")
     assert box.read_bytes() == OLD + HEAD + b"x\n\n"
 
 
@@ -126,14 +131,13 @@ def test_a_delivery_that_waited_goes_to_the_file_that_is_there_then(tmp_path: Pa
     """maildir2mbox puts another one in its place while it has the lock."""
     box = tmp_path / "Mailbox"
     box.write_bytes(OLD)
-    message = opened(tmp_path / "message", b"x\n")
     with box.open("rb") as other:
         fcntl.flock(other, fcntl.LOCK_EX)
         pid = os.fork()
         if not pid:
             os.close(other.fileno())  # the lock is not ours
             try:
-                mbox.deliver(bytes(box), HEAD, message)
+                append(box, tmp_path / "message", b"x\n")
                 os._exit(0)
             finally:
                 os._exit(1)
@@ -150,19 +154,21 @@ def test_deliveries_at_the_same_moment_do_not_mix(tmp_path: Path) -> None:
     children = []
     for number in range(8):
         content = b"Subject: %d\n\n" % number + b"%d\n" % number * 50_000
-        message = opened(tmp_path / f"message{number}", content)
         pid = os.fork()
         if not pid:
-            mbox.deliver(bytes(box), HEAD, message)
-            os._exit(0)
+            try:
+                append(box, tmp_path / f"message{number}", content)
+                os._exit(0)
+            finally:
+                os._exit(1)
         children.append(pid)
     assert [os.waitpid(pid, 0)[1] for pid in children] == [0] * 8
-    found = mailbox.mbox(str(box))
-    assert sorted(message["Subject"] for message in found) == list("01234567")
-    for message in found:
-        assert message.get_payload() == f"{message['Subject']}\n" * 50_000
+    with closing(mailbox.mbox(str(box))) as found:
+        assert sorted(message["Subject"] for message in found) == list("01234567")
+        for message in found:
+            assert message.get_payload() == f"{message['Subject']}\n" * 50_000
 
 
 def test_a_file_that_cannot_be_opened_is_deferred(tmp_path: Path) -> None:
     with pytest.raises(Temporary, match="file does not exist"):
-        mbox.deliver(bytes(tmp_path / "no" / "Mailbox"), HEAD, opened(tmp_path / "message", b"x\n"))
+        append(tmp_path / "no" / "Mailbox", tmp_path / "message", b"x\n")

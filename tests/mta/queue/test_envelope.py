@@ -73,9 +73,11 @@ def test_an_address_has_at_most_1002_bytes(size: int | None) -> None:
 
 
 def test_a_source_that_cannot_be_read_and_a_full_target_are_told_apart(tmp_path: Path) -> None:
+    folder = os.open(tmp_path, os.O_RDONLY)
     with pytest.raises(Refused) as refused:
-        envelope.copy(Source(os.open(tmp_path, os.O_RDONLY)).chunks(), 1)
+        envelope.copy(Source(folder).chunks(), 1)
     assert refused.value.code == codes.READ
+    os.close(folder)
     (tmp_path / "envelope").write_bytes(b"Fa\0Tb\0\0")
     source, full = os.open(tmp_path / "envelope", os.O_RDONLY), os.open("/dev/full", os.O_WRONLY)
     with pytest.raises(Refused) as refused:
@@ -92,9 +94,9 @@ def test_a_long_list_of_recipients_is_written_and_copied_in_bounded_memory(tmp_p
         for piece in envelope.pieces(b"joe", (b"recipient%d@irs.gov" % n for n in range(count))):
             assert len(piece) < 2 * envelope.PIECE
             file.write(piece)
-    source, target = os.open(tmp_path / "envelope", os.O_RDONLY), os.open(tmp_path / "intd", os.O_CREAT | os.O_RDWR)
-    os.write(target, envelope.origin(1, 2))
-    envelope.copy(Source(source).chunks(), target)
+    with open(tmp_path / "envelope", "rb") as source, open(tmp_path / "intd", "wb", buffering=0) as target:
+        target.write(envelope.origin(1, 2))
+        envelope.copy(Source(source.fileno()).chunks(), target.fileno())
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 8 << 10
     _, _, _, recipients = envelope.parse((tmp_path / "intd").read_bytes())
     assert len(recipients) == count and recipients[-1] == b"recipient99999@irs.gov"

@@ -44,6 +44,12 @@ class HalfWay:
         with self.connection:
             return handover.answer(self.connection)
 
+    def leave(self) -> None:
+        """Go in the midst of it."""
+        self.connection.close()
+        os.close(self.message)
+        os.close(self.envelope)
+
 
 def submit(text: bytes = b"hi\n") -> bytes:
     submission = Submission()
@@ -167,6 +173,7 @@ def test_a_worker_that_is_killed_is_told_and_replaced(queue: Queue, serve: Serve
     [victim] = workers(server)
     os.kill(victim, signal.SIGKILL)
     assert client.answer() is None
+    client.leave()
     assert not queue.numbers()
     assert submit() == b""
     assert len(queue.numbers()) == 1
@@ -278,18 +285,17 @@ def test_the_folder_of_the_socket_is_made_when_it_is_missing(queue: Queue, serve
 
 def test_nonsense_from_a_client_hurts_nobody(queue: Queue, serve: Serve) -> None:
     serve(queue)
-    for attached in ([], [0], [0, 1, 2], [os.open(".", os.O_PATH)] * 2):
+    folder = os.open(".", os.O_PATH)
+    for attached in ([], [0], [0, 1, 2], [folder] * 2):
         connection = handover.connect()
         assert connection is not None
         with connection:
             socket.send_fds(connection, [b"x" * 100], attached)
             answer = handover.answer(connection)
             assert answer is None or answer[0] != 0 or attached == [0, 1, 2]
+    os.close(folder)
     for _ in range(3):
-        gone = HalfWay()
-        gone.connection.close()
-        os.close(gone.message)
-        os.close(gone.envelope)
+        HalfWay().leave()
     assert submit() == b""
     until(lambda: len(queue.numbers("mess")) == len(queue.numbers()) == 1)
 

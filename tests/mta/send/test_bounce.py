@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import os
-
 import pytest
 from sending import Home
 
@@ -79,12 +77,12 @@ def test_a_note_that_cannot_be_written_is_tried_again(queue: Home, monkeypatch: 
         blocked.rmdir()
 
     monkeypatch.setattr("time.sleep", nap)
-    log = os.open(queue.home / "log", os.O_WRONLY | os.O_CREAT)
-    notes = Notes(State(Log(log), Controls()))
-    notes.add(7, b"joe-a@virt.example", b"no\n")
-    notes.sync()
-    notes.add(7, b"b@far.example", b"never\n")
-    notes.sync()
+    with (queue.home / "log").open("wb") as log:
+        notes = Notes(State(Log(log.fileno()), Controls()))
+        notes.add(7, b"joe-a@virt.example", b"no\n")
+        notes.sync()
+        notes.add(7, b"b@far.example", b"never\n")
+        notes.sync()
     assert naps == [10]
     assert queue.file(layout.bounce(7)).read_bytes() == b"<a@virt.example>:\nno\n\n<b@far.example>:\nnever\n\n"
     assert (queue.home / "log").read_text() == "alert: unable to append to bounce message; HELP! sleeping...\n"

@@ -61,9 +61,10 @@ class Spawned(Channel):
     """A spawner, within the process; it writes down whom it delivers to."""
 
     def __init__(self, state: State, notes: Notes, index: int, outside: Path) -> None:
-        pipe = os.pipe()
-        os.write(pipe[1], b"\3")
-        super().__init__(state, notes, index, pipe[1], pipe[0])
+        reading, writing = os.pipe()
+        with open(reading), open(writing, "w"):  # only for the first word
+            os.write(writing, b"\3")
+            super().__init__(state, notes, index, writing, reading)
         self.outside = outside
 
     def flush(self) -> None:
@@ -115,9 +116,12 @@ def send(queue: Home, outside: Path, monkeypatch: pytest.MonkeyPatch) -> Callabl
     monkeypatch.setattr(todo, "Trigger", Silent)
 
     def run() -> None:
+        with open(os.devnull, "wb") as log:
+            work(State(Log(log.fileno()), Controls()))
+
+    def work(state: State) -> None:
         watch = Watch()
         watch.now = NOW
-        state = State(Log(os.open("/dev/null", os.O_WRONLY)), Controls())
         schedule, cleaner, notes = Schedule(state), Played(state), Notes(state)
         state.channels += [Spawned(state, notes, index, outside) for index in (0, 1)]
         parts = [

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 from sending import Home
 
 from mta.queue import layout
@@ -14,8 +16,14 @@ from mta.send.schedule import Fresh, Schedule, Timetable, next_try
 from mta.send.state import State
 
 
-def schedule(queue: Home) -> Schedule:
-    return Schedule(State(Log(os.open(queue.home / "log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)), Controls()))
+@pytest.fixture
+def log(queue: Home) -> Iterator[Log]:
+    with (queue.home / "log").open("ab") as stream:
+        yield Log(stream.fileno())
+
+
+def schedule(log: Log) -> Schedule:
+    return Schedule(State(log, Controls()))
 
 
 def tries(channel: int, count: int) -> list[int]:
@@ -66,43 +74,43 @@ def test_hurry_makes_all_of_it_due() -> None:
     assert sorted(iter(lambda: timetable.take(100), None)) == list(range(10))
 
 
-def test_moments_survive_on_disk(queue: Home) -> None:
+def test_moments_survive_on_disk(queue: Home, log: Log) -> None:
     queue.put(layout.info(7), b"Fsue@example.net\0")
     queue.put(layout.local(7), b"Tjoe@example.org\0", changed=5000)
     queue.put(layout.remote(7), b"Tjoe@far.example\0", changed=6000)
-    first = schedule(queue)
+    first = schedule(log)
     first.load(0)
     assert [timetable.soonest() for timetable in first.channels] == [5000, 6000]
     first.channels[LOCAL].add(first.channels[LOCAL].take(5000) or 0, 8000)
     first.save()
-    second = schedule(queue)
+    second = schedule(log)
     second.load(0)
     assert [timetable.soonest() for timetable in second.channels] == [8000, 6000]
 
 
-def test_a_message_without_recipients_is_done_and_one_in_todo_is_not_taken_up(queue: Home) -> None:
+def test_a_message_without_recipients_is_done_and_one_in_todo_is_not_taken_up(queue: Home, log: Log) -> None:
     queue.put(layout.info(7), b"F\0")
     queue.put(layout.info(8), b"F\0")
     queue.put(layout.local(8), b"Tjoe@example.org\0")
     queue.put(layout.todo(8), b"...")
     queue.file(b"info/3/draft").touch()
-    found = schedule(queue)
+    found = schedule(log)
     found.load(0)
     assert list(found.done.moments) == [7]
     assert [timetable.soonest() for timetable in found.channels] == [None, None]
 
 
-def test_files_that_cannot_be_looked_at_are_looked_at_again(queue: Home) -> None:
+def test_files_that_cannot_be_looked_at_are_looked_at_again(queue: Home, log: Log) -> None:
     queue.put(layout.info(7), b"F\0")
     local = Path(queue.file(layout.local(7)))
     local.symlink_to(local.name)  # a loop
-    found = schedule(queue)
+    found = schedule(log)
     found.load(1000)
     assert found.unsure.soonest() == 1123
     local.unlink()
     found.place(7, 1123)
     assert list(found.done.moments) == [7]
-    found.state.log.flush()
+    log.flush()
     name = os.fsdecode(layout.local(7))
     assert (queue.home / "log").read_text() == f"warning: unable to stat {name}; will try again later\n"
 

@@ -16,10 +16,10 @@ from mta.send.todo import SMALL, Arrival
 
 def arrival(queue: Home, number: int) -> Arrival:
     """Message *number*, taken apart."""
-    state = State(Log(os.open("/dev/null", os.O_WRONLY)), Controls())
-    arrival = Arrival(number, state)
-    arrival.write()
-    arrival.close()
+    with open(os.devnull, "wb") as log:
+        arrival = Arrival(number, State(Log(log.fileno()), Controls()))
+        arrival.write()
+        arrival.close()
     return arrival
 
 

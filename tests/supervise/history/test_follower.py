@@ -372,6 +372,7 @@ def test_it_looks_again_by_itself_where_nothing_can_be_heard(monkeypatch: pytest
     append(LOG / "current", lines(2))
     assert watch.wait()
     assert [line for _, _, line in follower.entries()] == lines(2).splitlines()
+    follower.take([])
 
 
 def test_a_directory_that_cannot_be_listened_to_is_looked_at_more_often() -> None:
@@ -379,6 +380,8 @@ def test_a_directory_that_cannot_be_listened_to_is_looked_at_more_often() -> Non
     assert watch.pause == PAUSE
     watch.add(b"nosuch")
     assert watch.pause == SHORT_PAUSE
+    assert watch.inotify
+    watch.inotify.close()
 
 
 def test_it_ends_when_nobody_reads_any_more() -> None:

@@ -6,10 +6,11 @@ import errno
 import os
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from commands import run
 from crashes import crashes_of, killed
 from until import until
 
@@ -29,12 +30,18 @@ def lines_with(*words: bytes) -> bytes:
 
 
 @pytest.fixture(autouse=True)
-def inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.chdir(tmp_path)
     for name in ("SMALL", "LARGE"):  # bytes, so that there are several pieces
         monkeypatch.setattr(pipe, name, 2000)
     monkeypatch.setattr(os, "fsync", lambda fd: None)  # a kill leaves to the kernel what was not synced
     monkeypatch.setattr(patience.time, "sleep", lambda seconds: None)
+    yield
+    while worlds:
+        worlds.pop().close()
+
+
+worlds: list[World] = []  # those of the test
 
 
 class World:
@@ -49,6 +56,7 @@ class World:
         self.folder = Path.cwd()
         self.words, self.text = words, text
         self.reading, self.writing = os.pipe()
+        worlds.append(self)
         self.write(text)
 
     def write(self, text: bytes) -> None:
@@ -70,9 +78,17 @@ class World:
         self.end()
 
     def another_pipe(self) -> None:
+        self.close()
+        self.reading, self.writing = os.pipe()
+
+    def close(self) -> None:
         self.end()
         os.close(self.reading)
-        self.reading, self.writing = os.pipe()
+
+    def read_from(self, file: str) -> None:
+        """Let the input be a file."""
+        with open(file) as stream:
+            os.dup2(stream.fileno(), self.reading)
 
     def multilog(self) -> None:
         """Run one in this process, to the end of the input."""
@@ -237,7 +253,7 @@ def test_what_was_left_is_logged_even_when_the_input_is_no_pipe_now() -> None:
     world = World(b"./a", text=b"one\ntw")
     world.kill("splice")
     Path("input").write_bytes(b"three\n")
-    os.dup2(os.open("input", os.O_RDONLY), world.reading)
+    world.read_from("input")
     world.go_on()
     assert logged("a") == b"one\ntw\nthree\n"
     assert not Path("a/inbox").exists()
@@ -246,7 +262,7 @@ def test_what_was_left_is_logged_even_when_the_input_is_no_pipe_now() -> None:
 def test_without_a_pipe_or_a_directory_there_is_no_inbox(capfd: pytest.CaptureFixture[str]) -> None:
     world = World(b"./a")
     Path("input").write_bytes(b"one\n")
-    os.dup2(os.open("input", os.O_RDONLY), world.reading)
+    world.read_from("input")
     world.kill("write")
     assert not Path("a/inbox").exists()
     world = World(b"e", text=b"one\n")
@@ -378,10 +394,9 @@ def test_of_what_the_machine_has_lost_nothing_else_is_lost(lost: str, monkeypatc
     assert sum(b"two\n" in path.read_bytes() for path in Path("a").iterdir()) == (2 if lost == "record" else 1)
 
 
-def test_a_damaged_inbox_that_cannot_be_read_is_said_to_be_so(capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_damaged_inbox_that_cannot_be_read_is_said_to_be_so() -> None:
     Path("a/inbox").mkdir(parents=True)
-    assert multilog.main([b"multilog", b"./a"]) == 111
-    assert capfd.readouterr().err == "multilog: fatal: unable to read ./a/inbox: is a directory\n"
+    assert run("multilog", "./a") == (111, b"", b"multilog: fatal: unable to read ./a/inbox: is a directory\n")
 
 
 def test_the_inbox_stays_small() -> None:

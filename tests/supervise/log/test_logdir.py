@@ -110,10 +110,11 @@ def logged(folder: Path) -> bytes:
 
 def copying(self: LogDir) -> int:
     """A processor in this process, so that it can be killed at each of its calls, too."""
-    source, target = self.source(b"previous"), self.target(b"processed")
-    os.write(self.target(b"newstate"), b"state")
+    source, target, state = self.source(b"previous"), self.target(b"processed"), self.target(b"newstate")
+    os.write(state, b"state")
     copy(source, target)
-    os.close(target)
+    for fd in source, target, state:
+        os.close(fd)
     return 0
 
 
@@ -212,6 +213,7 @@ def test_a_log_is_synced_before_it_is_called_clean(tmp_path: Path, monkeypatch: 
     log.flush()
     log.rotate()
     assert calls == ["write", "fsync", "fchmod", "rename", "fchmod"]
+    ended(log)
 
 
 def test_a_directory_that_is_moved_away_is_followed(tmp_path: Path) -> None:

@@ -118,16 +118,26 @@ def test_more_links_than_the_kernel_tells_of_are_all_noticed(tree: Tree) -> None
     (tree.folder / "link").unlink()
 
 
+def listens(pid: int) -> bool:
+    """Whether a process may have a descriptor of inotify."""
+    try:
+        return any("inotify" in os.readlink(fd) for fd in Path(f"/proc/{pid}/fd").iterdir())
+    except FileNotFoundError:  # one was closed meanwhile
+        return True
+
+
 @pytest.mark.skipif(not shutil.which("strace"), reason="no strace")
-def test_where_the_kernel_does_not_tell_the_next_look_finds_it(tree: Tree) -> None:
+@pytest.mark.parametrize("fails", ["inotify_init1:error=EMFILE", "inotify_add_watch:error=ENOSPC"])
+def test_where_the_kernel_does_not_tell_the_next_look_finds_it(tree: Tree, fails: str) -> None:
     place = tree.service(".s")
-    trace = ("strace", "-D", "-f", "-o", "/dev/null", "-e", "inject=inotify_init1:error=EMFILE")
+    trace = ("strace", "-D", "-f", "-o", "/dev/null", "-e", f"inject={fails}")
     svscan = tree.start(*trace, "svscan", tree.folder)
     assert svscan.stderr
     said = svscan.stderr.readline()
     assert said.startswith(b"svscan: warning: unable to watch the directory, so looking every 5 seconds: ")
     (tree.folder / "link").symlink_to(".s")
     up(place)
+    until(lambda: not listens(svscan.pid), what="no descriptor is left of the attempt")
     (tree.folder / "link").unlink()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import subprocess
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,16 @@ def compiled(text: bytes) -> Cdb:
     return found
 
 
+def decided(text: bytes, ip: bytes, host: bytes | None, info: bytes | None) -> tuple[bool, list[tuple[bytes, bytes]]]:
+    with closing(compiled(text)) as found:
+        return decide(found, ip, host, info)
+
+
+def looked_for(text: bytes, ip: bytes, host: bytes | None, info: bytes | None) -> list[bytes]:
+    with closing(compiled(text)) as found:
+        return list(keys(found, ip, host, info))
+
+
 @pytest.mark.skipif(not ORIGINAL.exists(), reason="ucspi-tcp is not installed")
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(lines, max_size=3), st.sampled_from([b"", b"\n"]))
@@ -77,7 +88,7 @@ def test_many_rules_make_the_file_of_the_original() -> None:
     text = b"".join(b'10.%d.%d-%d.:allow,N="%d"\n' % (n % 7, n, n + n % 5, n) for n in range(250)) + b":deny\n"
     text += b"10.0.0.0/8:deny\n2001:db8::/32:deny\n"
     subprocess.run([ORIGINAL, "o.cdb", "o.tmp"], input=text, timeout=10, check=True)
-    compiled(text)
+    compiled(text).close()
     assert Path("r.cdb").read_bytes() == Path("o.cdb").read_bytes()
 
 
@@ -94,29 +105,29 @@ def test_lines_of_nothing_but_space_are_empty() -> None:
 
 
 def test_the_order_of_look_up() -> None:
-    found = compiled(b":deny\n")
-    assert list(keys(found, b"1.2.3.4", b"a.b.c", b"joe")) == [
+    rules = b":deny\n"
+    assert looked_for(rules, b"1.2.3.4", b"a.b.c", b"joe") == [
         b"joe@1.2.3.4", b"joe@=a.b.c", b"1.2.3.4", b"=a.b.c", b"1.2.3.", b"1.2.", b"1.", b"=.b.c", b"=.c", b"=", b"",
     ]  # fmt: skip
-    assert list(keys(found, b"1.2.3.4", None, b"")) == [b"@1.2.3.4", b"1.2.3.4", b"1.2.3.", b"1.2.", b"1.", b""]
-    assert list(keys(found, b"1.", b"", None)) == [b"1.", b"=", b"1.", b"=", b""]
-    assert list(keys(found, b"2001:db8::2", None, None)) == [b"2001:db8::2", b"2001:db8::", b"2001:db8:", b"2001:", b""]
+    assert looked_for(rules, b"1.2.3.4", None, b"") == [b"@1.2.3.4", b"1.2.3.4", b"1.2.3.", b"1.2.", b"1.", b""]
+    assert looked_for(rules, b"1.", b"", None) == [b"1.", b"=", b"1.", b"=", b""]
+    assert looked_for(rules, b"2001:db8::2", None, None) == [b"2001:db8::2", b"2001:db8::", b"2001:db8:", b"2001:", b""]
 
 
 def test_networks_lie_among_the_beginnings_by_their_size() -> None:
-    rules = compiled(b"".join(b"::/%d:deny\n" % size for size in range(129)))
-    found = list(keys(rules, b"10.1.2.3", b"h", None))
+    rules = b"".join(b"::/%d:deny\n" % size for size in range(129))
+    found = looked_for(rules, b"10.1.2.3", b"h", None)
     at = found.index
     assert at(b"=h") < at(b"10.1.2.3/32") < at(b"10.1.2.0/25") < at(b"10.1.2.") < at(b"10.1.2.0/24")
     assert at(b"10.1.2.0/24") < at(b"10.1.2.0/23") < at(b"10.1.") < at(b"10.1.0.0/16") < at(b"10.0.0.0/15")
     assert at(b"10.0.0.0/15") < at(b"10.") < at(b"10.0.0.0/8") < at(b"0.0.0.0/0")
     assert at(b"0.0.0.0/0") < at(b"=") < at(b"")
-    found = list(keys(rules, b"2001:db8::2:3", None, None))
+    found = looked_for(rules, b"2001:db8::2:3", None, None)
     at = found.index
     assert at(b"2001:db8::2:3/128") < at(b"2001:db8::2:0/113") < at(b"2001:db8::2:") < at(b"2001:db8::2:0/112")
     assert at(b"2001:db8::/97") < at(b"2001:db8::") < at(b"2001:db8::/96") < at(b"2001:db8::/33") < at(b"2001:db8:")
     assert at(b"2001:db8::/32") < at(b"2001::/17") < at(b"2001:") < at(b"2001::/16") < at(b"::/0") < at(b"")
-    found = list(keys(compiled(b"10.0.0.0/8:deny\n10.1.2.3/9:deny\n"), b"10.1.2.3", None, None))
+    found = looked_for(b"10.0.0.0/8:deny\n10.1.2.3/9:deny\n", b"10.1.2.3", None, None)
     assert [key for key in found if b"/" in key] == [b"10.0.0.0/9", b"10.0.0.0/8"], "other sizes are not there"
 
 
@@ -143,7 +154,7 @@ def test_the_smallest_network_or_longest_beginning_decides(
         b'10.0.0.0/8:deny\n10.1.:allow,A="1"\n10.1.2.128/25:deny\n10.1.2.3/32:allow\n'
         b'172.16.0.0/12:allow,N="172"\n2001:db8::/32:deny\n:allow,D=""\n'
     )
-    assert decide(compiled(text), ip, None, None) == (allowed, variables)
+    assert decided(text, ip, None, None) == (allowed, variables)
 
 
 @pytest.mark.parametrize(
@@ -187,12 +198,12 @@ def test_names_and_users_may_have_slashes() -> None:
 
 
 def test_without_a_rule_a_connection_is_allowed() -> None:
-    assert decide(compiled(b""), b"1.2.3.4", b"host", b"joe") == (True, [])
+    assert decided(b"", b"1.2.3.4", b"host", b"joe") == (True, [])
 
 
 def test_variables_that_no_environment_holds_are_left_out() -> None:
     text = b'1.2.3.4:allow,="x",A="1",B="a\0b",C="="\n'
-    assert decide(compiled(text), b"1.2.3.4", None, None) == (True, [(b"A", b"1"), (b"B", b"a"), (b"C", b"=")])
+    assert decided(text, b"1.2.3.4", None, None) == (True, [(b"A", b"1"), (b"B", b"a"), (b"C", b"=")])
 
 
 def test_data_that_is_cut_off_says_no_more_than_what_is_whole() -> None:
@@ -202,12 +213,12 @@ def test_data_that_is_cut_off_says_no_more_than_what_is_whole() -> None:
 
 
 def test_a_damaged_file_is_temporary() -> None:
-    compiled(b"1.2.3.4:deny\n")
+    compiled(b"1.2.3.4:deny\n").close()
     content = Path("r.cdb").read_bytes()
     Path("r.cdb").write_bytes(content[:-4])
     damaged = Cdb.open(b"r.cdb")
     assert damaged is not None
-    with pytest.raises(Temporary):
+    with closing(damaged), pytest.raises(Temporary):
         decide(damaged, b"1.2.3.4", None, None)
 
 
@@ -254,7 +265,7 @@ def test_tcprules_says_what_it_cannot_do() -> None:
 
 
 def test_tcprulescheck_shows_networks_too() -> None:
-    compiled(b'10.0.0.0/8:allow,A="x"\n')
+    compiled(b'10.0.0.0/8:allow,A="x"\n').close()
     done = run("tcprulescheck", "r.cdb", env={"TCPREMOTEIP": "10.1.1.1", "TCPREMOTEHOST": None, "TCPREMOTEINFO": None})
     assert done == (0, b"rule 10.0.0.0/8:\nset environment variable A=x\nallow connection\n", b"")
 
@@ -264,7 +275,7 @@ CLIENT = {"TCPREMOTEIP": "10.1.1.1", "TCPREMOTEHOST": "mail.example.org", "TCPRE
 
 def test_tcprulescheck_explains_what_it_looks_for_and_where_the_rule_stands() -> None:
     text = b'# who may relay\n\n10.0-2.:allow,RELAYCLIENT=""  \n10.1.:deny\n:deny\n'
-    compiled(text)
+    compiled(text).close()
     Path("rules").write_bytes(text)
     done = run("tcprulescheck", "--explain", "r.cdb", "rules", env=CLIENT)
     assert done == (
@@ -277,7 +288,7 @@ def test_tcprulescheck_explains_what_it_looks_for_and_where_the_rule_stands() ->
 
 
 def test_tcprulescheck_explains_that_nothing_was_found() -> None:
-    compiled(b"192.0.2.1:deny\n")
+    compiled(b"192.0.2.1:deny\n").close()
     done = run("tcprulescheck", "--explain", "r.cdb", env={**CLIENT, "TCPREMOTEHOST": None})
     assert done.out.endswith(b"looked for 10.\nlooked for (nothing)\ndefault:\nallow connection\n")
 
@@ -286,7 +297,7 @@ def test_tcprulescheck_names_the_lines_that_nobody_follows() -> None:
     text = b"10.1:deny\n10.1.:deny\nno rule\n1.2.3.5-4:deny\n=:allow\n"
     text += b"@:deny\n::1:deny\n2001:deny\n10.0.0.0/40:deny\n:deny\n"
     Path("rules").write_bytes(text)
-    compiled(b":deny\n")
+    compiled(b":deny\n").close()
     done = run("tcprulescheck", "--explain", "r.cdb", "rules", env={**CLIENT, "TCPREMOTEHOST": None})
     said = [line for line in done.out.splitlines() if line.startswith((b"line", b"from"))]
     assert said == [
@@ -300,7 +311,7 @@ def test_tcprulescheck_names_the_lines_that_nobody_follows() -> None:
 
 
 def test_tcprulescheck_says_when_the_source_is_another() -> None:
-    compiled(b"10.:deny\n")
+    compiled(b"10.:deny\n").close()
     Path("rules").write_bytes(b"no rule\n11.:deny\n")
     assert (
         b"line 1 of rules is no rule: no rule\nnot from rules\nrule 10.:\n"
@@ -311,7 +322,7 @@ def test_tcprulescheck_says_when_the_source_is_another() -> None:
 
 
 def test_a_file_of_rules_may_have_any_name() -> None:
-    compiled(b"10.:deny\n")
+    compiled(b"10.:deny\n").close()
     os.rename("r.cdb", "--explained")
     assert run("tcprulescheck", "--explained", env=CLIENT) == (0, b"rule 10.:\ndeny connection\n", b"")
     assert run("tcprulescheck", "--explain", env=CLIENT).code == 100
