@@ -34,7 +34,7 @@ from __future__ import annotations
 
 import os
 
-from mta.child import Told, begin, wait
+from mta.child import begin, wait
 from mta.pop3.checkpassword import LONGEST, MISUSED, enter, given
 from mta.pop3.passwords import account_with
 from supervise import environment
@@ -43,6 +43,10 @@ from supervise.errors import Temporary, Trouble
 from tools.vmailmgr import hooks
 from tools.vmailmgr.login import INCORRECT, Rejected, announce, enter_domain, entry_with, owner_of, run_hook
 from tools.vmailmgr.settings import Settings
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from mta.local.users import User
 
 AFTERWARDS = b"checkvpw-postexec"
 
@@ -65,7 +69,7 @@ def main(argv: Argv) -> int:
         return trouble.code
     if not hooks.there(login.settings, AFTERWARDS):
         raise Become(login.words)
-    code = wait(begin(Told(login.words)))
+    code = wait(begin(Become(login.words, name=b"checkvpw")))
     if not code:
         hooks.run(login.settings, AFTERWARDS)
     return code
@@ -99,23 +103,31 @@ class Login:
         self.settings.enter_qmail()
         name, password = told.split(b"\0")[:2]
         owner = owner_of(*told_apart(name.lower(), self.settings))
-        announce(owner)
-        if owner.ext:
-            run_hook(self.settings, b"checkvpw-presetuid")
-            enter_domain(owner)
-            self.settings = Settings(owner.home)
-            entry = entry_with(owner, password)
-            environment.change(entry.variables())
-            self.words = with_mailbox(words, entry.directory, self.settings)
-        else:
-            account = account_with(owner.name, password)
-            if account is None:
-                raise Rejected(INCORRECT)
-            run_hook(self.settings, b"checkvpw-presetuid")
-            enter(account)
-            self.settings = Settings(os.fsencode(account.pw_dir))
-            self.words = with_mailbox(words, b"", self.settings)
+        environment.change([(b"VUSER", owner.ext)])
+        mailbox = self.enter_domain(owner, password) if owner.ext else self.enter_account(owner, password)
         run_hook(self.settings, b"checkvpw-postsetuid")
+        self.words = with_mailbox(words, mailbox, self.settings)
+
+    def enter_domain(self, owner: User, password: bytes) -> bytes:
+        """Become *owner*, in whose domain the user is; the mailbox."""
+        announce(owner)
+        run_hook(self.settings, b"checkvpw-presetuid")
+        enter_domain(owner)
+        self.settings = Settings(owner.home)
+        entry = entry_with(owner, password)
+        environment.change(entry.variables())
+        return entry.directory
+
+    def enter_account(self, owner: User, password: bytes) -> bytes:
+        """Become *owner*, who logs in; no mailbox."""
+        account = account_with(owner.name, password)
+        if account is None:
+            raise Rejected(INCORRECT)
+        announce(owner)
+        run_hook(self.settings, b"checkvpw-presetuid")
+        enter(account)
+        self.settings = Settings(os.fsencode(account.pw_dir))
+        return b""
 
     def failed(self, trouble: Trouble) -> None:
         """Run the hooks for *trouble*."""

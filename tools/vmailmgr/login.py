@@ -93,7 +93,7 @@ def entry_with(owner: User, password: bytes) -> Entry:
 
 def announce(owner: User) -> None:
     """Have programs know who *owner* is."""
-    environment.change([(b"VUSER", owner.ext), (b"USER", owner.name), (b"HOME", owner.home)])
+    environment.change([(b"USER", owner.name), (b"HOME", owner.home)])
 
 
 def run_hook(settings: Settings, name: bytes) -> None:

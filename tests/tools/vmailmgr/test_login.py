@@ -56,6 +56,10 @@ def test_hooks_hear_of_logins_and_others_may_ask(rooted: bool) -> None:
         good = "Ann@dom.example\\0secret\\0\\0"
         assert log_in(good) == (0, ["postsetuid ann ", "./users/ann", "postexec ann "])
         assert log_in(good, "exit 7") == (7, ["postsetuid ann "])
+        (mail.joe.home / "users/ann").rename(mail.joe.home / "users/away")
+        code, said = log_in(good)
+        assert (code, said[1:]) == (0, ["/var/lib/vmailmgr/error-maildir/", "postexec ann "])
+        (mail.joe.home / "users/away").rename(mail.joe.home / "users/ann")
         wrong = "ann@dom.example\\0other\\0\\0"
         assert log_in(wrong) == (1, ["loginfail ann Invalid or incorrect password"])
         nobody = "bob@dom.example\\0secret\\0\\0"
