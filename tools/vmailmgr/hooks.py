@@ -7,9 +7,11 @@ both have one, that of all domains runs first, and the other only if it exits 0.
 from __future__ import annotations
 
 import os
+import stat
 
 from mta.child import begin, wait
 from supervise.command import Become
+from supervise.errors import Temporary
 from tools.vmailmgr.settings import Settings
 
 
@@ -23,6 +25,20 @@ def run(settings: Settings, name: bytes) -> int:
 
 
 def there(settings: Settings, name: bytes) -> list[Become]:
-    """The hooks called *name*, in the order in which they run."""
+    """The hooks called *name*, in the order in which they run.
+
+    Raises:
+        Temporary: that cannot be known now.
+    """
     paths = [folder + b"/" + name for folder in reversed(settings.folders)]
-    return [Become([path]) for path in paths if os.path.isfile(path) and os.stat(path).st_mode & 0o111]
+    return [Become([path]) for path in paths if is_hook(path)]
+
+
+def is_hook(path: bytes) -> bool:
+    try:
+        mode = os.stat(path).st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise Temporary(b"unable to find " + path, error) from None
+    return stat.S_ISREG(mode) and mode & 0o111 != 0

@@ -26,6 +26,7 @@ from supervise import files
 from supervise.command import Argv, command
 from supervise.errors import Temporary, Usage
 from tools.vmailmgr.domain import Managing
+from tools.vmailmgr.mailboxes import is_there
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -67,8 +68,8 @@ class Moving:
             OSError: one cannot be moved.
         """
         missing = 0
-        if os.path.lexists(self.users):  # else only the last name is still to be given
-            if os.path.lexists(self.backup):
+        if is_there(self.users):  # else only the last name is still to be given
+            if is_there(self.backup):
                 raise self.managing.refused(b"error: backup directory '%s/' already exists." % self.backup)
             os.makedirs(self.new, 0o755, exist_ok=True)
             entries = list(self.domain.table.entries())
@@ -84,11 +85,12 @@ class Moving:
         """Move the mailbox of *entry*, if that is not done yet, and have the entry say so; whether there is one."""
         wanted = self.domain.directory(entry.name)
         new = self.new + wanted.removeprefix(self.users)
-        if not os.path.lexists(new):
-            if not os.path.isdir(entry.directory):
+        os.makedirs(os.path.dirname(new), 0o755, exist_ok=True)
+        try:
+            files.rename(entry.directory.rstrip(b"/"), new)
+        except FileNotFoundError:
+            if not is_there(new):
                 self.managing.complain(b"the mailbox %s of '%s' is missing" % (entry.directory, entry.name))
                 return False
-            os.makedirs(os.path.dirname(new), 0o755, exist_ok=True)
-            files.rename(entry.directory.rstrip(b"/"), new)
         entry.directory = b"./" + wanted
         return True

@@ -16,8 +16,6 @@ See also: vadduser, vrehash
 
 from __future__ import annotations
 
-import os
-
 from supervise.command import Argv, command
 from supervise.errors import Temporary, Usage
 from supervise.files import slurp
@@ -33,7 +31,7 @@ def main(argv: Argv) -> int:
         raise Usage
     table = managing.domain.table
     with table:
-        entries = list(table.entries()) if os.path.lexists(table.path) else listed(managing)
+        entries = list(table.entries()) if mailboxes.is_there(table.path) else listed(managing)
         for entry in entries:
             if not entry.directory:
                 entry.directory = managing.domain.directory(entry.name)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 from commands import Result, run, start
 from crashes import crashes_of
+from faults import faults_of
 from forwarding import Forwarding
 
 from tools.vmailmgr.domain import Domain, Refused
 from tools.vmailmgr.password import matches
+from tools.vmailmgr.vdeluser import main as vdeluser
 
 UNKNOWN = b"vdeliver: Invalid or unknown virtual user 'sue'\n"
 
@@ -158,6 +161,24 @@ def test_a_user_who_is_deleted_leaves_no_mail_whenever_that_is_cut_short(
         if domain.table.find(b"joe") is None:
             assert not (tmp_path / "users/joe").exists()
     assert domain.table.find(b"joe") is None
+
+
+@pytest.mark.long
+def test_a_user_who_is_deleted_leaves_no_mail_whatever_call_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    domain = Domain(bytes(tmp_path))
+
+    def fresh() -> None:
+        shutil.rmtree("users", ignore_errors=True)
+        (tmp_path / "passwd.cdb").unlink(missing_ok=True)
+        domain.add(domain.new(b"joe", b"*", domain.directory(b"joe"), True))
+
+    for outcome in faults_of(vdeluser, [b"vdeluser", b"joe"], fresh=fresh, env={"HOME": str(tmp_path)}):
+        assert outcome.code in (0, 1, 111) and b"bug" not in outcome.err, outcome
+        assert domain.table.find(b"joe") is not None or not (tmp_path / "users/joe").exists(), outcome
+    assert outcome.code == 0
 
 
 def test_a_user_who_is_added_is_whole_or_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
