@@ -106,8 +106,17 @@ def make(write: Callable[[bytes, bytes, Iterable[T]], None], name: bytes, draft:
     Raises:
         Temporary: the input cannot be read, or one of the files not be written.
     """
+    build(write, name, draft, heard(records))
+
+
+def build(write: Callable[[bytes, bytes, Iterable[T]], None], name: bytes, draft: bytes, records: Iterable[T]) -> None:
+    """Have *write* make the file *name*, by way of *draft*, of *records*.
+
+    Raises:
+        Temporary: one of the files cannot be written.
+    """
     try:
-        write(name, draft, heard(records))
+        write(name, draft, records)
     except OSError as error:
         raise Temporary(obstacle(error, name, draft), error) from None
 

@@ -48,7 +48,7 @@ import os
 from mta.tokens import Unparsable
 from supervise.command import Argv, command
 from supervise.errors import Permanent, Temporary
-from supervise.files import obstacle
+from supervise.files import build
 from tools.fastforward import maillist
 from tools.fastforward.instructions import TOO_LONG
 from tools.fastforward.newinclude import read
@@ -71,10 +71,7 @@ def main(argv: Argv) -> int:
     hosts = Hosts()
     content = read(source)
     os.umask(0o33)
-    try:
-        cdb.write(name, draft, records(content, hosts))
-    except OSError as error:
-        raise Temporary(obstacle(error, name, draft), error) from None
+    build(cdb.write, name, draft, records(content, hosts))
     return 0
 
 

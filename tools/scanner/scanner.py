@@ -47,7 +47,7 @@ Exit status:
     53   the disk is full, or a write to TMPDIR failed
     54   the message or the envelope cannot be read, or ends too early
     55   control/scanner is not there, cannot be read, or a line of it is wrong
-    71   not now: a daemon gives no answer or says so, or the quarantine cannot be written
+    71   not now: a daemon gives no answer or says so, the quarantine cannot be written, or the system fails
     81   internal bug
     120  qmail-queue cannot be run
     otherwise that of qmail-queue
@@ -72,7 +72,7 @@ from mta.queue import codes
 from mta.queue.codes import Refused
 from mta.queue.queue import deaf
 from supervise.command import Argv, Become, command, say
-from supervise.errors import Temporary, Trouble
+from supervise.errors import Temporary, Trouble, reason
 from tools.scanner.finding import CLEAN, LATER, SPAM, TAGGED, VIRUS, Failed, Finding, shown, spam_status, virus_status
 from tools.scanner.parcel import Parcel
 from tools.scanner.quarantine import put_away, tell
@@ -92,6 +92,9 @@ def main(argv: Argv) -> int:
             return refused.code
         except MemoryError:
             return codes.MEMORY
+        except OSError as error:
+            say(b"qmail-scanner: fatal: system call failed: " + reason(error))
+            return codes.BUSY
         except Exception as bug:
             if b"PYQMAIL_DEBUG" in os.environb:
                 raise

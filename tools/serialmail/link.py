@@ -16,6 +16,7 @@ WRITING = 73  # seconds that a write may be stuck
 LONGEST = 2000  # bytes of a report
 VISIBLE = bytes(byte if 32 <= byte <= 126 else ord("?") for byte in range(256))
 TIMED_OUT = b"timed out"
+ENDED = b"network read error: end of file"
 
 
 class Link:
@@ -53,7 +54,10 @@ class Link:
 
     def line(self, limit: int) -> bytes:
         """The next line with its end; one longer than *limit* comes in pieces without it."""
-        return self._read(lambda: self.reader.line(limit))
+        line = self._read(lambda: self.reader.line(limit))
+        if not line.endswith(b"\n") and len(line) < limit:
+            raise Temporary(ENDED)
+        return line
 
     def take(self, size: int) -> bytes:
         """The next *size* bytes, one at least."""
@@ -67,7 +71,7 @@ class Link:
         except OSError as error:
             raise Temporary(b"network read error", error) from None
         if not data:
-            raise Temporary(b"network read error: end of file")
+            raise Temporary(ENDED)
         return data
 
 

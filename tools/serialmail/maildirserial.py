@@ -6,7 +6,8 @@ maildirserial looks for messages in the Maildir dir whose recipient, as their De
 prefix, and runs client, which gets their names, the oldest first, on descriptor 0, each with a NUL behind it. As soon
 as client reports on descriptor 1 that a message is done, it is removed. When client ends, for whatever reason, and
 there are more, or some were not reported of, client runs again; when that has led to no report for three times,
-maildirserial gives up. A message that came in this very second waits for the next time.
+maildirserial gives up. A message that came in this very second waits for the next time. The original mixes the order
+of three messages or more up, and runs for ever a client that reports of files that it did not get.
 
 What client reports is the name of the file, a NUL, and a line that begins with K (done), Z (not now) or D (never). A
 message that is not done stays in dir, but is not tried again by this run.
@@ -106,7 +107,7 @@ class Sending:
         try:
             fd = os.open(name, os.O_RDONLY | os.O_CLOEXEC)
             try:
-                return waiting.read(fd, self.prefix) is not None
+                return waiting.is_for(fd, self.prefix)
             finally:
                 os.close(fd)
         except OSError as error:
@@ -114,7 +115,7 @@ class Sending:
             return False
 
     def round(self, names: list[bytes]) -> tuple[int, int]:
-        """Have the client send the files *names*; how many reports came, and its exit code.
+        """Have the client send the files *names*; how many reports of them came, and its exit code.
 
         Raises:
             Temporary: it crashed, or cannot be started now.
@@ -132,8 +133,8 @@ class Sending:
         os.close(list_of_names)
         given, count = set(names), 0
         for name, letter, text in reports_on(reading):
-            count += 1
             if name in given:
+                count += 1
                 self.settle(name, letter, text)
             else:
                 say(WARNING + b"client reports of a file that it did not get: " + name)
@@ -209,7 +210,7 @@ class Sending:
 
 
 def reports_on(fd: int) -> Iterator[tuple[bytes, bytes, bytes]]:
-    """The reports that come over the pipe *fd*: name, letter, text; one that is cut off is none.
+    """The reports that come over the pipe *fd*: name, letter, text; one that is cut off or has no letter is the end.
 
     Raises:
         Temporary: they cannot be read.
@@ -218,7 +219,7 @@ def reports_on(fd: int) -> Iterator[tuple[bytes, bytes, bytes]]:
     try:
         while (name := reader.line(CHUNK, end=b"\0")) and name.endswith(b"\0"):
             line = reader.line(CHUNK)
-            if not line or not line.endswith(b"\n"):
+            if not line or not line.endswith(b"\n") or line == b"\n":
                 return
             yield name[:-1], line[:1], line[1:-1]
     except OSError as error:

@@ -3,7 +3,7 @@
 Usage: serialqmtp prefix
 
 serialqmtp is serialsmtp for servers that speak QMTP. It does not wait for an answer before it sends the next message,
-so a link with a long delay is used well.
+so a link with a long delay is used well. A sender that is quoted in Return-Path goes out without the quotes.
 
 Exit status:
     0    all files are done; the reports say how
@@ -40,6 +40,10 @@ def main(argv: Argv) -> int:
         raise Usage
     ignore_broken_pipes()
     try:
+        os.fstat(0)  # else the pipe would take its place, and our child hear itself
+    except OSError as error:
+        raise Temporary(b"unable to read input", error) from None
+    try:
         sent, sending = os.pipe()
         pid = spawn(lambda: sender([b"serialqmtp", argv[1]]), {0: 0, 1: sending, OUTGOING: OUTGOING})
     except OSError as error:
@@ -49,7 +53,9 @@ def main(argv: Argv) -> int:
     link = Link(PATIENCE)
     try:
         for name in names():
-            report(name, *answer(link))
+            report(name, *answer(link))  # at once: a link that drops behind the text must not send the message twice
+            if link.take(1) != b",":
+                raise Temporary(VIOLATION)
     except Temporary:
         os.kill(pid, signal.SIGKILL)  # what goes wrong is said once
         raise
@@ -88,7 +94,7 @@ def sender(argv: Argv) -> int:
 
 
 def answer(link: Link) -> tuple[bytes, bytes]:
-    """The next answer: its letter, and as much of its text as a report has.
+    """The next answer but for its comma: its letter, and as much of its text as a report has.
 
     Raises:
         Temporary: there is none.
@@ -109,6 +115,4 @@ def answer(link: Link) -> tuple[bytes, bytes]:
         piece = link.take(min(left, CHUNK))
         left -= len(piece)
         text += piece[: LONGEST - len(text)]
-    if link.take(1) != b",":
-        raise Temporary(VIOLATION)
     return letter, text

@@ -11,8 +11,9 @@ prefix in the latter. A file of another form, or with another prefix, is passed 
 only when the server has answered for the last one. If the server announces PIPELINING, the commands of a message go
 out together.
 
-A line that ends in CR, in LF or in both goes out with CR LF. A message whose last line has no end cannot be sent:
-serialsmtp then gives up without a report.
+A sender that is quoted in Return-Path is quoted once in MAIL FROM; the original quotes the quotes. A line that ends in
+CR, in LF or in both goes out with CR LF; the original leaves a CR as it is. A message whose last line has no end
+cannot be sent: serialsmtp then gives up without a report.
 
 Exit status:
     0    all files are done; the reports say how

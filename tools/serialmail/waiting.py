@@ -54,10 +54,25 @@ def read(fd: int, prefix: bytes) -> Waiting | None:
     first, second = (reader.line(LONGEST) or b"" for _ in range(2))
     if not (first.startswith(SENDER) and first.endswith(b">\n")):
         return None
-    if not (second.startswith(RECIPIENT + prefix) and second.endswith(b"\n")):
+    if not names_recipient(second, prefix) or b"\0" in first + second:
         return None
     # qmail-local quotes the sender; unquoted ends at a byte that no address has.
     return Waiting(unquoted(first[len(SENDER) : -2], -1), second[len(RECIPIENT + prefix) : -1], reader)
+
+
+def is_for(fd: int, prefix: bytes) -> bool:
+    """Whether the second line of the file *fd* names a recipient that begins with *prefix*.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    reader = Reader(fd)
+    reader.line(LONGEST)
+    return names_recipient(reader.line(LONGEST) or b"", prefix)
+
+
+def names_recipient(line: bytes, prefix: bytes) -> bool:
+    return line.startswith(RECIPIENT + prefix) and line.endswith(b"\n")
 
 
 def names() -> Iterator[bytes]:

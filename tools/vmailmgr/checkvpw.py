@@ -11,6 +11,17 @@ replaced by the mailbox. In a plain user's instance it needs no root.
 Who owns a domain is found as for mail: users/assign, then the password file, never root. A name in a domain that is
 not virtual is that user's own, with the machine's password.
 
+Hooks are executable files in /etc/vmailmgr, and in .vmailmgr in the owner's home once checkvpw is there:
+
+    checkvpw-presetuid   before checkvpw becomes the owner, who is in USER and HOME; only that in /etc/vmailmgr
+    checkvpw-postsetuid  before prog, in prog's environment
+    checkvpw-postexec    when prog has exited 0
+    checkvpw-loginfail   when nobody may log in so; CHECKVPW_ERROR says why
+    checkvpw-error       in case of other trouble, with CHECKVPW_ERROR
+
+If one of the first two fails, so does checkvpw, with 111. What prog exits is what checkvpw exits; the original makes
+111 of all but 0. Without checkvpw-postexec prog takes the place of checkvpw.
+
 Exit status:
     1    no such user with that password, or one who has expired
     2    there is no prog, or descriptor 3 does not have what it should
@@ -22,108 +33,136 @@ See also: checkpassword, qmail-popup, vadduser
 from __future__ import annotations
 
 import os
-import time
 
-from mta.local import getpw
-from mta.local.users import User, assigned
-from mta.pop3.checkpassword import LONGEST, MISUSED, UNACCEPTABLE, enter, given
+from mta.child import begin, wait
+from mta.pop3.checkpassword import LONGEST, MISUSED, enter, given
 from mta.pop3.passwords import account_with
-from mta.send.controls import read_locals, read_virtualdomains
-from mta.send.rewrite import suffixes
 from supervise import environment
-from supervise.account import become
 from supervise.command import Argv, Become, command
-from supervise.errors import Temporary
-from tools.vmailmgr.domain import Domain
-from tools.vmailmgr.entry import Entry
-from tools.vmailmgr.password import matches
+from supervise.errors import Temporary, Trouble
+from tools.vmailmgr import hooks
+from tools.vmailmgr.login import INCORRECT, Rejected, announce, enter_domain, entry_with, owner_of, run_hook
 from tools.vmailmgr.settings import Settings
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from mta.local.users import User
+
+AFTERWARDS = b"checkvpw-postexec"
+
+
+class Misused(Trouble):
+    """We were not run as we should be."""
+
+    code = MISUSED
 
 
 @command(b"checkvpw", b"prog ...")
 def main(argv: Argv) -> int:
-    login = given() if len(argv) > 1 else b""
-    if len(login) > LONGEST or login.count(b"\0") < 2:
-        return MISUSED
-    settings = Settings()
-    settings.enter_qmail()
-    name, password = login.split(b"\0")[:2]
-    user, host = told_apart(name.lower(), settings)
-    if not user or not host:
-        return UNACCEPTABLE
-    owner = find_owner(local_part(user, host))
-    if owner is None:
-        return UNACCEPTABLE
-    if not owner.ext:
+    login = Login()
+    try:
+        login.enter(argv[1:])
+    except Trouble as trouble:
+        login.failed(trouble)
+        if isinstance(trouble, Temporary):
+            raise
+        return trouble.code
+    if not hooks.there(login.settings, AFTERWARDS):
+        raise Become(login.words)
+    code = wait(begin(Become(login.words, name=b"checkvpw")))
+    if not code:
+        hooks.run(login.settings, AFTERWARDS)
+    return code
+
+
+class Login:
+    """Somebody logs in.
+
+    Attributes:
+        settings: those for all domains, and later those of the owner's.
+        words: the program that runs then.
+    """
+
+    def __init__(self) -> None:
+        self.settings = Settings()
+        self.words: Argv = []
+
+    def enter(self, words: Argv) -> None:
+        """Become the owner of the mailbox whose name and password descriptor 3 has, to run *words*.
+
+        Raises:
+            Rejected, Misused, Temporary: that cannot be.
+        """
+        if not words:
+            raise Misused(b"No subprogram given to execute")
+        told = given()
+        if len(told) > LONGEST:
+            raise Misused(b"Read buffer too long")
+        if told.count(b"\0") < 2:
+            raise Misused(b"Invalid data")
+        self.settings.enter_qmail()
+        name, password = told.split(b"\0")[:2]
+        owner = owner_of(*told_apart(name.lower(), self.settings))
+        environment.change([(b"VUSER", owner.ext)])
+        mailbox = self.enter_domain(owner, password) if owner.ext else self.enter_account(owner, password)
+        run_hook(self.settings, b"checkvpw-postsetuid")
+        self.words = with_mailbox(words, mailbox, self.settings)
+
+    def enter_domain(self, owner: User, password: bytes) -> bytes:
+        """Become *owner*, in whose domain the user is; the mailbox."""
+        announce(owner)
+        run_hook(self.settings, b"checkvpw-presetuid")
+        enter_domain(owner)
+        self.settings = Settings(owner.home)
+        entry = entry_with(owner, password)
+        environment.change(entry.variables())
+        return entry.directory
+
+    def enter_account(self, owner: User, password: bytes) -> bytes:
+        """Become *owner*, who logs in; no mailbox."""
         account = account_with(owner.name, password)
         if account is None:
-            return UNACCEPTABLE
+            raise Rejected(INCORRECT)
+        announce(owner)
+        run_hook(self.settings, b"checkvpw-presetuid")
         enter(account)
-        raise Become(argv[1:])
-    enter_domain(owner)
-    entry = Domain(owner.home).table.find(owner.ext)
-    if not matches(password, entry.password if entry else b"") or not entry or not may_log_in(entry):
-        return UNACCEPTABLE
-    environment.change(entry.variables())
-    raise Become(with_mailbox(argv[1:], entry.directory, settings))
+        self.settings = Settings(os.fsencode(account.pw_dir))
+        return b""
+
+    def failed(self, trouble: Trouble) -> None:
+        """Run the hooks for *trouble*."""
+        environment.change([(b"CHECKVPW_ERROR", trouble.line)])
+        hooks.run(self.settings, b"checkvpw-loginfail" if isinstance(trouble, Rejected) else b"checkvpw-error")
 
 
 def told_apart(name: bytes, settings: Settings) -> tuple[bytes, bytes]:
-    """User and host of a login."""
+    """User and host of a login.
+
+    Raises:
+        Rejected: one of them is empty.
+    """
     separators = settings.value(b"separators", b"@:")
-    at = next((at for at, byte in enumerate(name) if byte in separators), None)
-    if at is not None:
-        return name[:at], name[at + 1 :]
-    return name, os.environb.get(b"TCPLOCALHOST") or os.fsencode(os.uname().nodename)
-
-
-def local_part(user: bytes, host: bytes) -> bytes:
-    """What mail for *user* at *host* is sent to on this machine."""
-    if host.lower() not in read_locals():
-        domains = read_virtualdomains()
-        prepend = next((domains[suffix] for suffix in suffixes(host.lower()) if suffix and suffix in domains), b"")
-        if prepend:
-            return prepend + b"-" + user
-    return user
-
-
-def find_owner(local: bytes) -> User | None:
-    """The user of this machine to whom *local* belongs, never root or alias.
-
-    Raises:
-        Temporary: that cannot be known now.
-    """
-    try:
-        found = assigned(local) or getpw.owner(local, getpw.plain_instance())
-    except (OSError, ValueError):
-        raise Temporary(b"unable to find the owner of " + local) from None
-    return found if found and found.uid and found.name != b"alias" else None
-
-
-def enter_domain(owner: User) -> None:
-    """Be *owner*, at home.
-
-    Raises:
-        Temporary: we cannot.
-    """
-    try:
-        if os.geteuid() != owner.uid:
-            become(owner.uid, owner.gid)
-        os.chdir(owner.home)
-    except OSError as error:
-        raise Temporary(b"unable to become %s at %s" % (owner.name, owner.home), error) from None
-    environment.change([(b"USER", owner.name), (b"HOME", owner.home)])
-
-
-def may_log_in(entry: Entry) -> bool:
-    return entry.has_mailbox and not entry.expired(time.time())
+    at = next((at for at, byte in enumerate(name) if byte in separators), len(name))
+    user, host = name[:at], name[at + 1 :]
+    if at == len(name):
+        host = os.environb.get(b"TCPLOCALHOST") or os.fsencode(os.uname().nodename)
+    if not user:
+        raise Rejected(b"Empty user name")
+    if not host:
+        raise Rejected(b"Empty domain name")
+    return user, host
 
 
 def with_mailbox(words: Argv, mailbox: bytes, settings: Settings) -> Argv:
-    """The command line *words* with *mailbox* in its place, or what those see whose mailbox is missing."""
+    """The command line *words* with *mailbox* in its place, or what those see whose mailbox is missing.
+
+    Args:
+        mailbox: empty: the one that *words* have.
+    """
     wanted = settings.value(b"maildir-arg-str", b"maildir").lower()
+    at = next((at for at, word in enumerate(words) if wanted in word.lower()), len(words) - 1)
+    mailbox = mailbox or words[at]
     if not os.path.isdir(mailbox):
         mailbox = settings.folder(b"error-maildir", b"/var/lib/vmailmgr/error-maildir")
     environment.change([(b"MAILDIR", mailbox)])
-    at = next((at for at, word in enumerate(words) if wanted in word.lower()), len(words) - 1)
     return [*words[:at], mailbox, *words[at + 1 :]]

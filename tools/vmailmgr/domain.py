@@ -20,10 +20,11 @@ from tools.vmailmgr.table import Table
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from supervise.command import Argv
 
+UNKNOWN = b"Invalid or unknown virtual user"
 LIMITS = ("hardquota", "softquota", "msgsize", "msgcount")
 
 
@@ -31,6 +32,10 @@ class Refused(Trouble):
     """What was asked for cannot be done; exit 1, as scripts know it."""
 
     code = 1
+
+
+class Taken(Refused):
+    """Somebody has that name already."""
 
 
 class Domain:
@@ -57,9 +62,9 @@ class Domain:
                 number >>= bits
         return path + name.replace(b".", b":")
 
-    def new(self, name: bytes, password: bytes, directory: bytes, forwards: list[bytes], has_mailbox: bool) -> Entry:
+    def new(self, name: bytes, password: bytes, directory: bytes, has_mailbox: bool) -> Entry:
         """A user who begins now, with the limits that new ones have."""
-        entry = Entry(name.lower(), password, directory, forwards, has_mailbox)
+        entry = Entry(name.lower(), password, directory, [], has_mailbox)
         for limit in LIMITS:
             setattr(entry, limit, self.settings.number(b"default-" + limit.encode()))
         entry.ctime = int(time.time())
@@ -67,18 +72,25 @@ class Domain:
         entry.expiry = None if lifetime is None else entry.ctime + lifetime
         return entry
 
+    def alias(self, name: bytes, user: bytes, directory: bytes) -> Entry:
+        """One who begins now, and whose mail goes to *user*."""
+        entry = self.new(name, b"*", directory, False)
+        entry.forwards = [user]
+        return entry
+
     def add(self, entry: Entry) -> None:
         """Add a user: first the mailbox, then the name.
 
         Raises:
-            Refused: it may not be called so, or is there already.
+            Taken: it is there already.
+            Refused: it may not be called so.
             Temporary: it cannot be done.
         """
         check_name(entry.name)
         check_password(entry.password)
         with self.table:
             if self.table.look_up(entry.name) is not None:
-                raise Refused(b"User already exists")
+                raise Taken(b"User already exists")
             if entry.directory:
                 mailboxes.make(entry.directory, entry.has_mailbox)
             self.table.put(entry)
@@ -91,7 +103,7 @@ class Domain:
             Temporary: it cannot be done.
         """
         with self.table:
-            entry = self.existing(name, b"Invalid or unknown virtual user")
+            entry = self.existing(name, UNKNOWN)
             setattr(entry, attribute, value)
             self.table.put(entry)
 
@@ -188,11 +200,13 @@ class Managing:
         self.quiet = (b"quiet", b"") in self.chosen
         home = environment.VARIABLES.get(b"HOME")
         if not home:
-            raise self.refused(b"Can't determine home directory")
+            say(name + b": Can't determine home directory")
+            raise Refused
         try:
             os.chdir(home)
         except OSError:
-            raise self.refused(b"Can't change to home directory") from None
+            say(name + b": Can't change to home directory")
+            raise Refused from None
         self.domain = Domain(home)
 
     def tell(self, line: bytes) -> None:
@@ -207,41 +221,36 @@ class Managing:
 
     def refused(self, line: bytes) -> Refused:
         """What is raised when *line* has been said."""
-        say(self.name + b": " + line)
+        self.complain(line)
         return Refused()
 
-    def counted(self, results: Iterable[bool]) -> int:
-        """The exit code of a command that has done many things, those that are false not."""
-        errors = sum(not result for result in results)
+    def counted(self, failures: Iterable[int]) -> int:
+        """The exit code of a command that has done many things, with so many *failures* in each."""
+        errors = sum(failures)
         if errors:
             self.complain(b"%d errors were encountered." % errors)
         return min(errors, 1)
 
-    def add_aliases(self, user: bytes, aliases: list[bytes]) -> None:
-        """Add users who forward to *user*, and say for each whether that could be done."""
-        for alias in aliases:
-            try:
-                self.domain.add(
-                    self.domain.new(alias, b"*", self.domain.directory(alias.lower()), [user.lower()], False)
-                )
-                self.tell(b"alias '%s' successfully added" % alias.lower())
-            except Refused as refused:
-                self.complain(b"warning: adding the alias '%s' failed:\n  %s" % (alias.lower(), refused.line))
+    def with_each_line(self, act: Callable[[Managing, bytes, bytes, list[bytes]], int]) -> int:
+        """Have *act* get user, password and what follows of each line on descriptor 0; an exit code.
 
+        A line that has no two words is a failure, and named.
 
-def pairs(managing: Managing) -> Iterator[tuple[bytes, bytes, list[bytes]]]:
-    """The lines on descriptor 0: user, password, and what follows; a line that has no two words is named.
+        Args:
+            act: returns how many failures there were.
 
-    Raises:
-        Temporary: they cannot be read.
-    """
-    try:
-        content = read_all(0)
-    except OSError as error:
-        raise Temporary(b"unable to read input", error) from None
-    for line in content.split(b"\n"):
+        Raises:
+            Temporary: descriptor 0 cannot be read.
+        """
+        try:
+            content = read_all(0)
+        except OSError as error:
+            raise Temporary(b"unable to read input", error) from None
+        return self.counted(self.with_line(line, act) for line in content.removesuffix(b"\n").split(b"\n") if content)
+
+    def with_line(self, line: bytes, act: Callable[[Managing, bytes, bytes, list[bytes]], int]) -> int:
         words = line.split()
-        if len(words) >= 2:
-            yield words[0], words[1], words[2:]
-        elif words:
-            managing.complain(b"invalid line, ignoring:\n  " + line)
+        if len(words) < 2:
+            self.complain(b"invalid line, ignoring:\n  " + line)
+            return 1
+        return act(self, words[0], words[1], words[2:])

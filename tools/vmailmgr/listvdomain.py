@@ -12,13 +12,15 @@ Options:
 
 Exit status:
     0    done
-    1    there is no such user; or wrong usage
+    1    there is no such user, or no table; or wrong usage
     111  the table cannot be read
 
 See also: vadduser
 """
 
 from __future__ import annotations
+
+import os
 
 from supervise.command import Argv, command
 from supervise.fd import write_all
@@ -38,7 +40,9 @@ def main(argv: Argv) -> int:
     if letters >= {b"a", b"u"}:
         raise managing.refused(b"specify only one of -a and -u")
     table = managing.domain.table
-    table.must_exist()
+    if not managing.words and not os.path.lexists(table.path):
+        write_all(1, HEADING)
+        raise managing.refused(b"Can't open password table")
     named = [(user, table.find(user)) for user in managing.words]
     for user, found in named:
         if found is None:

@@ -41,7 +41,7 @@ def set_aside(directory: bytes) -> bytes:
     aside = os.path.join(folder, b"." + name + b".deleted")
     try:
         discard(aside)  # left by a crash
-        if os.path.lexists(directory.rstrip(b"/")):
+        if is_there(directory.rstrip(b"/")):
             files.rename(directory.rstrip(b"/"), aside)
     except OSError as error:
         raise Temporary(b"unable to remove the mailbox " + directory, error) from None
@@ -56,7 +56,20 @@ def discard(aside: bytes) -> None:
     """
     if os.path.islink(aside):
         os.unlink(aside)
-    elif os.path.lexists(aside):
+    elif is_there(aside):
         import shutil
 
         shutil.rmtree(aside)
+
+
+def is_there(path: bytes) -> bool:
+    """Whether *path* is there; what cannot be seen now must not be taken for missing.
+
+    Raises:
+        OSError: that cannot be known.
+    """
+    try:
+        os.lstat(path)
+    except FileNotFoundError:
+        return False
+    return True

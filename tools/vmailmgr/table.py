@@ -10,7 +10,7 @@ import errno
 import os
 
 from supervise.errors import Temporary
-from supervise.files import lock, obstacle
+from supervise.files import build, lock
 from tools.vmailmgr.entry import Entry
 from ucspi.cdb import Cdb
 
@@ -93,10 +93,9 @@ class Table:
 
     def write(self, records: list[tuple[bytes, bytes]]) -> None:
         """Make the table these *records*."""
+        from functools import partial
+
         from ucspi import cdb
 
         draft = self.path.removesuffix(b".cdb") + b".cdb.tmp"
-        try:
-            cdb.write(self.path, draft, records, 0o600)
-        except OSError as error:
-            raise Temporary(obstacle(error, self.path, draft), error) from None
+        build(partial(cdb.write, mode=0o600), self.path, draft, records)

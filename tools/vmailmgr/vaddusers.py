@@ -18,7 +18,8 @@ from __future__ import annotations
 
 from supervise.command import Argv, command
 from supervise.errors import Usage
-from tools.vmailmgr.domain import Managing, Refused, pairs
+from supervise.fd import write_all
+from tools.vmailmgr.domain import Managing, Refused, Taken
 
 
 @command(b"vaddusers", b"[ --quiet ]", usage_code=1)
@@ -26,19 +27,31 @@ def main(argv: Argv) -> int:
     managing = Managing(b"vaddusers", argv)
     if managing.words:
         raise Usage
-    return managing.counted([add(managing, *pair) for pair in pairs(managing)])
+    return managing.with_each_line(add)
 
 
-def add(managing: Managing, user: bytes, password: bytes, aliases: list[bytes]) -> bool:
-    """Add *user*, and the *aliases*; whether the user could be, which is said."""
+def add(managing: Managing, user: bytes, password: bytes, aliases: list[bytes]) -> int:
+    """Add *user*, and the *aliases*; how many of them could not be, which is said."""
     from mta.pop3.passwords import hashed
 
-    domain = managing.domain
+    domain, user = managing.domain, user.lower()
     try:
-        domain.add(domain.new(user, hashed(password), b"./" + domain.directory(user.lower()), [], True))
+        domain.add(domain.new(user, hashed(password), domain.directory(user), True))
+    except Taken:
+        managing.complain(b"error: user '%s' already exists, skipping." % user)
+        return 1
     except Refused as refused:
-        managing.complain(b"error adding the virtual user '%s', skipping aliases:\n  %s" % (user, refused.line))
-        return False
-    managing.tell(b"added user '%s'" % user)
-    managing.add_aliases(user, aliases)
-    return True
+        managing.complain(b"error adding the virtual user, skipping aliases:\n  " + refused.line)
+        return 1
+    added = [b"added user '%s'" % user]
+    for alias in map(bytes.lower, aliases):
+        try:
+            domain.add(domain.alias(alias, user, b""))
+            added.append(b"alias '%s'" % alias)
+        except Taken:
+            managing.complain(b"warning: alias '%s' already exists, skipping." % alias)
+        except Refused as refused:
+            managing.complain(b"warning: adding the alias '%s' failed:\n  %s" % (alias, refused.line))
+    if not managing.quiet:
+        write_all(1, b", ".join(added) + b"\n")
+    return 1 + len(aliases) - len(added)

@@ -2,7 +2,8 @@
 
 Usage: vchattr [ --quiet ] -c | -e | -E | -p | -q | -Q | -z value user ...
 
-vchattr changes one attribute of each user of the domain whose home HOME is. A number may be - for no limit.
+vchattr changes one attribute of each user of the domain whose home HOME is. A number may be - for no limit. Of several
+options the last one counts.
 
 Options:
     -c, --msgcount   how many messages the mailbox may have
@@ -16,7 +17,8 @@ Options:
 
 Exit status:
     0    done
-    1    not all are changed; or wrong usage
+    1    wrong usage
+    N    so many users, at most 100, are not changed
     111  trouble with a file
 
 See also: vadduser, vpasswd, vchforwards
@@ -26,7 +28,7 @@ from __future__ import annotations
 
 from supervise.command import Argv, command
 from supervise.errors import Usage
-from tools.vmailmgr.domain import Managing, Refused
+from tools.vmailmgr.domain import UNKNOWN, Managing, Refused
 from tools.vmailmgr.settings import number
 
 ATTRIBUTES = {
@@ -47,35 +49,36 @@ def main(argv: Argv) -> int:
         b"vchattr", argv, b"".join(ATTRIBUTES), {name.encode(): letter for letter, name in ATTRIBUTES.items()}
     )
     chosen = [ATTRIBUTES[letter] for letter, _ in managing.chosen if letter in ATTRIBUTES]
-    if len(chosen) != 1 or len(managing.words) < 2:
+    if len(managing.words) < 2:
         raise Usage
-    value = meaning(managing, chosen[0], managing.words[0])
-    return managing.counted([change(managing, chosen[0], value, user) for user in managing.words[1:]])
+    if not chosen:
+        raise managing.refused(b"Must select an attribute to change.")
+    value, *users = managing.words
+    return min(100, sum(not change(managing, chosen[-1], value, user.lower()) for user in users))
 
 
-def meaning(managing: Managing, attribute: str, value: bytes) -> object:
+def meaning(attribute: str, value: bytes) -> object:
     """What *value* is for this *attribute*.
 
     Raises:
-        Refused: it can be none; said.
+        Refused: it can be none.
     """
     if attribute == "personal":
         if b"\0" in value or b"\n" in value:
-            raise managing.refused(b"error: that is no single line")
+            raise Refused(b"Not a single line")
         return value
-    if attribute == "enabled" and value not in (b"0", b"1"):
-        raise managing.refused(b"error: enabled needs 0 or 1 and not " + value)
     try:
         found = number(value)
     except ValueError:
-        raise managing.refused(b"error: not a number: " + value) from None
-    return bool(found) if attribute == "enabled" else found
+        raise Refused(b"Invalid number") from None
+    return found != 0 if attribute == "enabled" else found
 
 
-def change(managing: Managing, attribute: str, value: object, user: bytes) -> bool:
+def change(managing: Managing, attribute: str, value: bytes, user: bytes) -> bool:
     """Give *attribute* of *user* this *value*; whether that could be done, which is said."""
     try:
-        managing.domain.change(user, attribute, value)
+        managing.domain.existing(user, UNKNOWN)
+        managing.domain.change(user, attribute, meaning(attribute, value))
     except Refused as refused:
         managing.complain(b"error changing the attribute for user '%s':\n  %s" % (user, refused.line))
         return False

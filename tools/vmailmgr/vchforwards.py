@@ -25,12 +25,17 @@ def main(argv: Argv) -> int:
     managing = Managing(b"vchforwards", argv)
     if not managing.words:
         raise Usage
-    user, *forwards = managing.words
-    try:
-        for forward in forwards:
+    user, forwards = managing.words[0].lower(), managing.words[1:]
+    if managing.domain.table.find(user) is None:
+        raise managing.refused(b"User '%s' does not exist." % user)
+    for forward in forwards:
+        try:
             managing.domain.check_forward(forward)
+        except Refused as refused:
+            raise managing.refused(b"error with forwarding address '%s':\n  %s" % (forward, refused.line)) from None
+    try:
         managing.domain.change(user, "forwards", forwards)
     except Refused as refused:
-        raise managing.refused(b"could not change user '%s':\n  %s" % (user, refused.line)) from None
-    managing.tell(b"user '%s' successfully changed." % user)
+        raise managing.refused(b"Could not change user '%s':\n  %s" % (user, refused.line)) from None
+    managing.tell(b"User '%s' successfully changed." % user)
     return 0

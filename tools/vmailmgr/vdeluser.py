@@ -6,8 +6,8 @@ vdeluser deletes each user and the user's mailbox with all that is in it. Whenev
 that name never finds the mail of this one.
 
 Options:
-    -D       spare users who have a mailbox
-    --quiet  say nothing
+    -D, --no-mailbox  spare users who have a mailbox
+    --quiet           say nothing
 
 Exit status:
     0    done
@@ -26,10 +26,10 @@ from tools.vmailmgr.domain import Managing, Refused
 
 @command(b"vdeluser", b"[ -D ] user ...", usage_code=1)
 def main(argv: Argv) -> int:
-    managing = Managing(b"vdeluser", argv, b"D")
+    managing = Managing(b"vdeluser", argv, b"D", {b"no-mailbox": b"D"})
     if not managing.words:
         raise Usage
-    return managing.counted([delete(managing, user) for user in managing.words])
+    return managing.counted(not delete(managing, user) for user in managing.words)
 
 
 def delete(managing: Managing, user: bytes) -> bool:

@@ -26,7 +26,7 @@ def main(argv: Argv) -> int:
     managing = Managing(b"vpasswd", argv)
     if len(managing.words) != 1:
         raise Usage
-    [user] = managing.words
+    user = managing.words[0].lower()
     try:
         managing.domain.change(user, "password", new_password(b"vpasswd"))
     except Refused as refused:

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from supervise.command import Argv, command
 from supervise.errors import Usage
-from tools.vmailmgr.domain import Managing, Refused, pairs
+from tools.vmailmgr.domain import Managing, Refused
 
 
 @command(b"vpasswds", b"[ --quiet ]", usage_code=1)
@@ -25,17 +25,18 @@ def main(argv: Argv) -> int:
     managing = Managing(b"vpasswds", argv)
     if managing.words:
         raise Usage
-    return managing.counted([change(managing, *pair) for pair in pairs(managing)])
+    return managing.with_each_line(change)
 
 
-def change(managing: Managing, user: bytes, password: bytes, rest: list[bytes]) -> bool:
-    """Give *user* a *password*; whether that could be done, which is said."""
+def change(managing: Managing, user: bytes, password: bytes, rest: list[bytes]) -> int:
+    """Give *user* a *password*; 1 if that cannot be done, which is said, else 0."""
     from mta.pop3.passwords import hashed
 
+    user = user.lower()
     try:
         managing.domain.change(user, "password", hashed(password))
     except Refused as refused:
         managing.complain(b"error changing the password for user '%s':\n  %s" % (user, refused.line))
-        return False
+        return 1
     managing.tell(b"password for user '%s' successfully changed." % user)
-    return True
+    return 0

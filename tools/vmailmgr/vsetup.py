@@ -3,9 +3,12 @@
 Usage: vsetup [ --quiet ]
 
 vsetup makes in HOME, the home of a user to whom virtualdomains gives a domain, the folder users, the table of the
-domain's users with an alias for each name in postmaster-aliases (root, mailer-daemon and postmaster), which leads to
-postmaster-email, and last .qmail-default, by which vdeliver delivers. A .qmail-default that says something else is
-kept as .qmail-default~, unless there is one already. What is there is left as it is.
+domain's users with each name in postmaster-aliases (root, mailer-daemon and postmaster), which has a mailbox and
+forwards to postmaster-email, and last .qmail-default, by which vdeliver delivers. A .qmail-default that says something
+else is kept as .qmail-default~. A user who is there is left as he is. The hooks vsetup-pre in /etc/vmailmgr and in
+.vmailmgr in HOME run before that, and vsetup-post afterwards; if one fails, vsetup ends.
+
+The original writes .qmail-default before the table, so mail that comes in between bounces.
 
 Exit status:
     0    done
@@ -22,8 +25,9 @@ import os
 from supervise.command import Argv, command
 from supervise.errors import Temporary, Usage
 from supervise.fd import write_all
-from supervise.files import announced, link, slurp
-from tools.vmailmgr.domain import Managing, Refused
+from supervise.files import announced, slurp
+from tools.vmailmgr import hooks
+from tools.vmailmgr.domain import Managing, Refused, Taken
 from tools.vmailmgr.settings import POSTMASTERS
 
 DELIVERY, KEPT = b".qmail-default", b".qmail-default~"
@@ -35,15 +39,27 @@ def main(argv: Argv) -> int:
     managing = Managing(b"vsetup", argv)
     if managing.words:
         raise Usage
+    settings = managing.domain.settings
+    hook(managing, b"vsetup-pre")
     try:
         make_folder(managing)
-        errors = [
-            not add_alias(managing, name) for name in managing.domain.settings.lines(b"postmaster-aliases", POSTMASTERS)
-        ]
+        errors = [not add_alias(managing, name.lower()) for name in settings.lines(b"postmaster-aliases", POSTMASTERS)]
         deliver(managing)
     except OSError as error:
         raise Temporary(b"unable to set up the domain", error) from None
+    if not any(errors):
+        hook(managing, b"vsetup-post")
     return int(any(errors))
+
+
+def hook(managing: Managing, name: bytes) -> None:
+    """Run the hooks called *name*.
+
+    Raises:
+        Refused: one failed; said.
+    """
+    if hooks.run(managing.domain.settings, name):
+        raise managing.refused(b"Execution of '%s' failed!" % name)
 
 
 def make_folder(managing: Managing) -> None:
@@ -52,16 +68,21 @@ def make_folder(managing: Managing) -> None:
     if not os.path.isdir(folder):
         os.mkdir(folder, 0o755)
         managing.tell(b"created users directory.")
+    else:
+        managing.tell(b"users directory already exists.")
 
 
 def add_alias(managing: Managing, name: bytes) -> bool:
     """Have *name* lead to the postmaster; whether that could be done, which is said."""
     domain = managing.domain
-    if domain.table.find(name) is not None:
-        return True
     postmaster = domain.settings.value(b"postmaster-email", b"postmaster@")
+    entry = domain.new(name, b"*", domain.directory(name), True)
+    entry.forwards = [postmaster]
     try:
-        domain.add(domain.new(name, b"*", domain.directory(name.lower()), [postmaster], False))
+        domain.add(entry)
+    except Taken:
+        managing.complain(b"warning: user '%s' already exists, skipping." % name)
+        return True
     except Refused as refused:
         managing.complain(b"error: adding alias '%s' failed:\n  %s" % (name, refused.line))
         return False
@@ -74,9 +95,10 @@ def deliver(managing: Managing) -> None:
     there = slurp(DELIVERY)
     if there == LINE:
         return
-    if there is not None and not os.path.lexists(KEPT):
-        managing.complain(b"warning: '.qmail-default' file exists, keeping it as '.qmail-default~'")
-        link(DELIVERY, KEPT, sync=False)
+    if there is not None:
+        managing.complain(b"warning: '.qmail-default' file exists, renaming to '.qmail-default~'.")
+        with announced(KEPT, KEPT + b".tmp", 0o600) as fd:
+            write_all(fd, there)
     with announced(DELIVERY, DELIVERY + b".tmp", 0o600) as fd:
         write_all(fd, LINE)
     managing.tell(b"wrote '.qmail-default' file.")

@@ -9,51 +9,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from capture import Home
-from commands import BIN, Result, environment, run
+from commands import BIN, run
 from crashes import crashes_of
-from peer import CLOSE, STALL, Peer, Step, Until
+from peer import CLOSE, STALL, Peer, Step
+from scanning import ASKED, ENVELOPE, MESSAGE, Scanned
 from tcp import Server
 from until import until
 
 from tools.scanner import scanner
 
 EICAR = rb"X5O!P%@AP[4\PZX54(P^)7CC)7}$EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"
-MESSAGE = b"Subject: x\n\nhello\n"
-ENVELOPE = b"Fjoe@irs.gov\0Tsue@heaven.af.mil\0\0"
-SPAMD = b"SPAMD/1.1 0 EX_OK\r\nContent-length: 3\r\nSpam: True ; 15.0 / 5.0\r\n\r\nA,B"
-RSPAMD_BODY = b'{"action": "reject", "score": 20.5, "required_score": 15.0}'
-RSPAMD = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(RSPAMD_BODY) + RSPAMD_BODY
-ASKED = {
-    "clamd": (Until(bytes(4)), b"stream: OK\0"),
-    "spamd": (Until(b"hello\n"), SPAMD),
-    "rspamd": (Until(b"hello\n"), RSPAMD),
-}
-
-
-class Scanned:
-    """A home whose queue keeps what passes."""
-
-    def __init__(self, folder: Path) -> None:
-        self.home = Home(folder)
-        (folder / "bin").mkdir()
-        (folder / "bin" / "qmail-queue").symlink_to(self.home.queue)
-        self.env = {**self.home.env, "QMAILQUEUE": str(BIN / "qmail-scanner")}
-
-    def send(self, message: bytes = MESSAGE, envelope: bytes = ENVELOPE, **env: str) -> Result:
-        """Give it a message as qmail-queue gets one."""
-        (self.home.folder / "envelope").write_bytes(envelope)
-        with open(self.home.folder / "envelope", "rb") as addresses:
-            done = subprocess.run(
-                [BIN / "qmail-scanner"], input=message, stdout=addresses, stderr=subprocess.PIPE,
-                env=environment({**self.env, **env}), timeout=60, check=False,
-            )  # fmt: skip
-        return Result(done.returncode, b"", done.stderr)
-
-    def passed(self) -> bytes:
-        """The only message that has passed."""
-        assert [file.read_bytes() for file in self.home.kept.glob("*.e")] == [ENVELOPE]
-        return self.home.messages()[0]
 
 
 @pytest.fixture

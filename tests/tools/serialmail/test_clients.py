@@ -127,7 +127,7 @@ def test_a_report_names_the_server_and_is_no_longer_than_2000_bytes(folder: Path
         (GREETING + b"250 ok\n", b"network read error: end of file"),
         (b"220 hi\nwhat\n", b"protocol violation"),
         (b"hi\n", b"protocol violation"),
-        (b"220 no end", b"protocol violation"),
+        (b"220 no end", b"network read error: end of file"),
     ],
 )
 def test_a_server_that_breaks_off_is_said(folder: Path, server: bytes | None, line: bytes) -> None:
@@ -177,11 +177,12 @@ def test_a_package_may_lack_a_last_line_end(folder: Path) -> None:
         (b"18:Dpermanent failure,", b"Dpermanent failure", None),
         (b"7:K\0h\nnks,", b"K?h?nks", None),
         (b"", None, b"network read error: end of file"),
+        (b"7:Kthanks", b"Kthanks", b"network read error: end of file"),
         (None, None, b"network read error: file descriptor not open"),
         (b"1:x,", None, b"remote protocol violation"),
         (b"0:,", None, b"remote protocol violation"),
         (b"99999999999:K", None, b"remote protocol violation"),
-        (b"2:Kx.", None, b"remote protocol violation"),
+        (b"2:Kx.", b"Kx", b"remote protocol violation"),
     ],
 )
 def test_answers_are_reported(folder: Path, server: bytes | None, report: bytes | None, line: bytes | None) -> None:
@@ -194,6 +195,17 @@ def test_what_is_answered_is_reported_before_the_server_goes(folder: Path) -> No
     done, _ = qmtp(folder, b"7:Kthanks,", "one", "two", ip="192.0.2.1")
     assert done.out == b"one\0K192.0.2.1 said: thanks\n"
     assert (done.code, done.err) == (111, b"serialqmtp: fatal: network read error: end of file\n")
+
+
+def test_without_names_to_read_nothing_is_awaited(folder: Path) -> None:
+    done, _ = client(folder, b"", "serialqmtp Account- <&-")
+    assert done == (111, b"", b"serialqmtp: fatal: unable to read input: file descriptor not open\n")
+
+
+def test_an_address_with_a_nul_is_none(folder: Path) -> None:
+    (folder / "nul").write_bytes(b"Return-Path: <a\0b>\nDelivered-To: Account-c\nhello\n")
+    assert qmtp(folder, b"", "nul") == ((0, b"", b""), b"")
+    assert smtp(folder, GREETING, "nul") == ((0, b"", b""), HELLO + b"QUIT\r\n")
 
 
 def test_files_that_cannot_be_read_are_said(folder: Path) -> None:

@@ -81,6 +81,15 @@ def test_what_is_others_or_of_another_form_stays(box: Maildir) -> None:
     assert box.names() == ["1", "2"]
 
 
+def test_the_line_of_the_recipient_alone_makes_a_message_ours(box: Maildir) -> None:
+    file = box.put("1")
+    file.write_text(file.read_text().replace("Return-Path", "Other"))
+    os.utime(file, (LONG_AGO, LONG_AGO))
+    done = box.shell("printf 'new/1\\0Dno\\n'", options=("-b",))
+    assert (done.code, box.names()) == (111, ["1"])
+    assert done.err.endswith(b"maildirserial: warning: unable to bounce new/1: bad file format\n")
+
+
 @pytest.mark.parametrize("code", [0, 111])
 def test_a_client_that_reports_nothing_runs_three_times(box: Maildir, code: int) -> None:
     box.put("1")
@@ -110,9 +119,10 @@ def test_what_is_not_done_stays_and_is_not_tried_again(box: Maildir, report: str
     assert box.names() == ["1"]
 
 
-def test_a_report_that_is_cut_off_counts_for_nothing(box: Maildir) -> None:
+@pytest.mark.parametrize("report", ["Kthan", "\\n"])
+def test_a_report_that_is_cut_off_or_empty_counts_for_nothing(box: Maildir, report: str) -> None:
     box.put("1")
-    done = box.shell("printf 'new/1\\0Kthan'")
+    done = box.shell(f"printf 'new/1\\0{report}'", options=("-bt", "1"))
     assert (done.code, box.names()) == (111, ["1"])
 
 
@@ -122,6 +132,9 @@ def test_a_client_removes_nothing_that_it_did_not_get(box: Maildir) -> None:
     done = box.shell("printf 'new/2\\0Kok\\nnew/1\\0Kok\\n'")
     assert done.code == 0 and b"client reports of a file that it did not get: new/2\n" in done.err
     assert other.exists() and box.names() == ["2"]
+    box.put("1")
+    done = box.shell("printf 'new/2\\0Kok\\n'")
+    assert done.code == 111 and done.err.endswith(b"maildirserial: fatal: making no progress, giving up\n")
 
 
 def test_what_fails_for_good_is_returned_if_that_is_asked_for(box: Maildir) -> None:

@@ -1,0 +1,96 @@
+"""vrehash - move the mailboxes of a virtual domain to where the settings want them
+
+Usage: vrehash
+
+vrehash is for when user-dir-bits or user-dir-slices has been changed. It moves each mailbox of the domain whose home
+HOME is into the folder new.users, and when all are there, says so in the table, calls users backup.users and new.users
+users; with user-dir, these names have what that says in place of users. What is no mailbox stays in backup.users,
+which can go then. A user whose mailbox is missing is named and left as he is.
+
+Meanwhile mail for those whose mailbox has been moved is deferred. If vrehash is cut short, give it again: it goes on
+where it was. In the original the folder must be put in order by hand, and all mail for the domain is deferred.
+
+Exit status:
+    0    done
+    1    there is a folder backup.users already, or a mailbox was missing; or wrong usage
+    111  trouble with a file; give the command again
+
+See also: vadduser, vupgrade
+"""
+
+from __future__ import annotations
+
+import os
+
+from supervise import files
+from supervise.command import Argv, command
+from supervise.errors import Temporary, Usage
+from tools.vmailmgr.domain import Managing
+from tools.vmailmgr.mailboxes import is_there
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from tools.vmailmgr.entry import Entry
+
+
+@command(b"vrehash", usage_code=1)
+def main(argv: Argv) -> int:
+    managing = Managing(b"vrehash", argv)
+    if managing.words:
+        raise Usage
+    table = managing.domain.table
+    table.must_exist()
+    with table:
+        moving = Moving(managing)
+        try:
+            return moving.all()
+        except OSError as error:
+            raise Temporary(b"unable to move the mailboxes", error) from None
+
+
+class Moving:
+    """The mailboxes on their way.
+
+    Attributes:
+        users, new, backup: the folder of mailboxes, the one that takes its place, and where the old one goes.
+    """
+
+    def __init__(self, managing: Managing) -> None:
+        self.managing, self.domain = managing, managing.domain
+        self.users = managing.domain.settings.folder(b"user-dir", b"users").rstrip(b"/")
+        self.new, self.backup = b"new." + self.users, b"backup." + self.users
+
+    def all(self) -> int:
+        """Move all; an exit code.
+
+        Raises:
+            Refused: the last backup is still there; said.
+            OSError: one cannot be moved.
+        """
+        missing = 0
+        if is_there(self.users):  # else only the last name is still to be given
+            if is_there(self.backup):
+                raise self.managing.refused(b"error: backup directory '%s/' already exists." % self.backup)
+            os.makedirs(self.new, 0o755, exist_ok=True)
+            entries = list(self.domain.table.entries())
+            missing = sum(not self.move(entry) for entry in entries if entry.has_mailbox)
+            self.managing.tell(b"translating paths and making directories: OK.")
+            self.domain.table.write([(entry.name, entry.data()) for entry in entries])
+            files.rename(self.users, self.backup)
+        files.rename(self.new, self.users)
+        self.managing.tell(b"removing old user directory: OK.")
+        return min(missing, 1)
+
+    def move(self, entry: Entry) -> bool:
+        """Move the mailbox of *entry*, if that is not done yet, and have the entry say so; whether there is one."""
+        wanted = self.domain.directory(entry.name)
+        new = self.new + wanted.removeprefix(self.users)
+        os.makedirs(os.path.dirname(new), 0o755, exist_ok=True)
+        try:
+            files.rename(entry.directory.rstrip(b"/"), new)
+        except FileNotFoundError:
+            if not is_there(new):
+                self.managing.complain(b"the mailbox %s of '%s' is missing" % (entry.directory, entry.name))
+                return False
+        entry.directory = b"./" + wanted
+        return True
