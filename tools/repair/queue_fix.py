@@ -40,7 +40,7 @@ from mta.home import step_down
 from mta.queue import layout
 from mta.queue.qread import visible
 from mta.setup.adopt import held
-from mta.setup.inspect import claim, differences, hold, make
+from mta.setup.inspect import differences, hold, make
 from mta.setup.messages import KINDS, message_file
 from mta.setup.plan import FIFO, FOLDER, Piece, queue
 from supervise.command import Argv, command
@@ -49,6 +49,7 @@ from supervise.fd import Reader, write_all
 from supervise.options import options
 from tools.repair.found import Found, Message, illegal
 from tools.repair.renumber import Moving, candidates, remove_part, settle
+from tools.repair.rest import hold_mutex
 
 FIRST = (b"", b"lock", layout.SENDMUTEX)  # what it takes to have the lock
 
@@ -280,8 +281,7 @@ def be_alone(mutex: bytes, tell: bool) -> int:
     if has_reader(layout.TRIGGER):
         raise Temporary(running)
     try:
-        with held(b"lock") as parent:
-            return claim(parent + layout.SENDMUTEX.removeprefix(b"lock"))
+        return hold_mutex()
     except BlockingIOError:
         raise Temporary(running) from None
     except FileNotFoundError as error:
