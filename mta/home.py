@@ -104,7 +104,7 @@ def step_down() -> None:
         return
     try:
         found = os.lstat(path())
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):  # else we do not know whose it is
         return
     queue = find_account(b"qmailq")
     if found.st_uid not in {0, queue.pw_uid if queue else 0}:

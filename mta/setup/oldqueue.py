@@ -166,8 +166,22 @@ class OldQueue:
 def parted(top: bytes) -> tuple[set[int], list[bytes]]:
     """The parts that the folder *top* is split into, and what else is in it."""
     names = os.listdir(top)
-    parts = {int(name) for name in names if number_of(name) is not None and os.path.isdir(top + b"/" + name)}
+    parts = {int(name) for name in names if number_of(name) is not None and is_folder(top + b"/" + name)}
     return parts, [name for name in names if number_of(name) not in parts]
+
+
+def is_folder(name: bytes) -> bool:
+    """Whether *name* leads to a folder.
+
+    Raises:
+        OSError: the system cannot tell: a part that is passed by would be a message without some of its files.
+    """
+    try:
+        return stat.S_ISDIR(os.stat(name).st_mode)
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+            return False
+        raise
 
 
 def split_of(parts: set[int], files: list[tuple[int | None, int, bytes]]) -> int:

@@ -139,10 +139,17 @@ class Moving:
         """Step 3; a name that means another file by now is somebody else's."""
         key = self.key(message)
         names = message.left if message.moving else list(message.files.items())
+        void = VOID if message.announcing == b"todo" and not message.moving else ()  # gone since step 1
         for kind, file in names:
+            if kind in void:
+                continue
             with held(os.path.dirname(file)) as parent:
                 name = parent + b"/" + os.path.basename(file)
-                if os.path.lexists(name) and same(name, key + b"/" + kind):
+                try:
+                    about = os.lstat(name)
+                except FileNotFoundError:
+                    continue
+                if os.path.samestat(about, os.lstat(key + b"/" + kind)):
                     os.unlink(name)
 
     def place(self, message: Message) -> None:
@@ -154,11 +161,6 @@ class Moving:
             file = PLACES[kind](message.inode)
             with held(os.path.dirname(file)) as parent:
                 files.link(key + b"/" + kind, parent + b"/" + os.path.basename(file), sync=False)
-
-
-def same(one: bytes, other: bytes) -> bool:
-    """Whether both are names of the same file; a link is itself."""
-    return os.path.lexists(other) and os.path.samestat(os.lstat(one), os.lstat(other))
 
 
 def rename(old: bytes, new: bytes, *, out: bool) -> None:

@@ -248,6 +248,7 @@ def test_whatever_kills_it_each_message_is_in_a_legal_state(queue: Handled, monk
     assert len(crashed) > 15
 
 
+@pytest.mark.long
 def test_whatever_fails_each_message_is_in_a_legal_state(queue: Handled, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("faults.TROUBLE", (5,))
     env = {"QMAILHOME": str(queue.folder)}
