@@ -18,6 +18,7 @@ from broken import LONG_AGO, USER, Broken
 from commands import run, start
 from crashes import CALLS, crashes_of, killed
 from faults import faults_of
+from faults import run as fork
 from sending import Home, Sending
 from until import until
 
@@ -331,7 +332,7 @@ class Copies:
     """A small queue, copied afresh each time; its messages have each other's numbers, one going round."""
 
     def __init__(self) -> None:
-        self.home = Broken()
+        self.home = Broken(split=layout.SPLIT)
         self.home.fix()
         self.home.active(b"one", [b"Tjoe@example.org"], (), b"<gone>:\nno\n\n", b"one")
         self.home.active(b"two", (), [b"Ttwo@far.example"], b"", b"two")
@@ -384,12 +385,12 @@ class Copies:
 @pytest.fixture
 def copies(monkeypatch: pytest.MonkeyPatch) -> Iterator[Copies]:
     monkeypatch.setattr(os, "sync", lambda: None)
+    monkeypatch.setattr(layout, "SPLIT", 3)  # fewer folders to look at each time
     found = Copies()
     yield found
     found.home.remove()
 
 
-@pytest.mark.long
 def test_whatever_kills_it_another_run_loses_and_doubles_nothing(copies: Copies) -> None:
     crashes = 0
     for crashes in crashes_of(repair(copies.home), copies.afresh, calls=CHANGES):
@@ -440,7 +441,6 @@ def faults(copies: Copies) -> Iterator[str]:
 CHANGING = ("link", "rename", "unlink", "mkdir", "rmdir", "chown", "chmod", "listdir", "write")
 
 
-@pytest.mark.long
 def test_whatever_fails_another_run_loses_nothing(copies: Copies, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("faults.TROUBLE", (errno.ENOSPC,))
     monkeypatch.setattr("faults.CALLS", CHANGING)
@@ -451,6 +451,14 @@ def test_whatever_fails_another_run_loses_nothing(copies: Copies, monkeypatch: p
 def test_whichever_call_fails_another_run_loses_nothing(copies: Copies, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("faults.TROUBLE", (errno.EIO,))
     assert len([*faults(copies)]) > 300
+
+
+@pytest.mark.root
+def test_root_that_cannot_tell_whose_the_home_is_does_nothing(copy: Broken) -> None:
+    before = copy.everything()
+    done = fork(main, [b"queue-fix", os.fsencode(copy.queue)], 0, errno.EIO, b"", {}, "/")
+    assert (done.call, done.code, done.out) == ("lstat", 111, b"")
+    assert copy.everything() == before
 
 
 # -- asking --------------------------------------------------------------------------------------
