@@ -36,7 +36,7 @@ the service down.  A message is deleted file by file, and is in a legal state in
 descriptor 2.
 
 Differences from the original: numbers are listed in order.  -t needs qmail-send stopped, and looks at all recipients
-that wait, those on this machine too.  -N prints the numbers.  The original's -h and -b are the caseless ones, as here.
+that wait, those on this machine too.  -N prints the numbers.
 
 Exit status:
     0    done, whether or not messages were found

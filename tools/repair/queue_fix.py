@@ -9,6 +9,8 @@ then and should not be there go.  Each of these is a line on descriptor 1, and s
 and cannot be repaired: what belongs to no message, a message in no legal state, a file that has names outside the
 queue.  Nothing of that is ever removed, written over or made somebody else's.
 
+Of a message in todo that moves, what qmail-send had begun to write goes: it would begin anew in any case.
+
 qmail-send must not run, and cannot start while queue-fix is at work.  Nothing should bring mail in meanwhile.
 
 When queue-fix was killed, run it again.  Until then messages may lie in queuedir/moving; a qmail-send that is started
