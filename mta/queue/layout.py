@@ -116,7 +116,16 @@ def state_of(number: int) -> bytes:
     Raises:
         Temporary: its files fit no state.
     """
-    seen = b"".join(b"+" if os.path.lexists(name(number)) else b"-" for name in NAMES)
+    return state_with(number, [os.path.lexists(name(number)) for name in NAMES])
+
+
+def state_with(number: int, there: list[bool]) -> bytes:
+    """The state that message *number* has with those of its files *there*, in the order of NAMES.
+
+    Raises:
+        Temporary: they fit no state.
+    """
+    seen = b"".join(b"+" if have else b"-" for have in there)
     for state, wanted in STATES.items():
         if all(want in (ord("?"), have) for want, have in zip(wanted, seen, strict=True)):
             return state

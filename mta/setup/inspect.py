@@ -9,6 +9,7 @@ looked at, and no link that somebody has put in its place meanwhile.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import stat
 
@@ -49,7 +50,7 @@ def _findings(piece: Piece, file: bytes, mend: bool) -> Iterator[bytes]:
         make(piece, file)
         held = hold(file)
     try:
-        yield from _differences(piece, file, held, mend)
+        yield from differences(piece, file, held, mend)
     finally:
         os.close(held)
 
@@ -69,12 +70,29 @@ def hold(file: bytes) -> int:
     return os.open(file, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
 
 
+def claim(file: bytes) -> int:
+    """A descriptor that has the lock of *file*, which is there and is no link.
+
+    Raises:
+        BlockingIOError: somebody else has it.
+        OSError: it cannot be opened.
+    """
+    fd = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(fd)
+        raise
+    return fd
+
+
 def name_of(held: int) -> bytes:
     """A name of what *held* stands for, wherever it is now."""
     return b"/proc/self/fd/%d" % held
 
 
-def _differences(piece: Piece, file: bytes, held: int, mend: bool) -> Iterator[bytes]:
+def differences(piece: Piece, file: bytes, held: int, mend: bool) -> Iterator[bytes]:
+    """What is wrong with *piece*, which *held* stands for and whose name is *file*; with *mend*, it is put right."""
     found = os.fstat(held)
     if not KINDS[piece.kind](found.st_mode):
         yield file + b": damaged: not a " + piece.kind

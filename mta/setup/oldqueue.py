@@ -148,11 +148,10 @@ class OldQueue:
     def _files(self, kind: bytes) -> Iterator[tuple[int, bytes]]:
         """Every message with a file of *kind*, and that file."""
         top = self.folder + b"/" + kind
-        names = os.listdir(top)
-        parts = {int(name) for name in names if number_of(name) is not None and os.path.isdir(top + b"/" + name)}
+        parts, others = parted(top)
         places = [(part, b"%s/%d" % (top, part)) for part in sorted(parts)] or [(0, top)]
         if parts:
-            self.strangers += [top + b"/" + name for name in names if number_of(name) not in parts]
+            self.strangers += [top + b"/" + name for name in others]
         files = [
             (number_of(name), part, folder + b"/" + name) for part, folder in places for name in os.listdir(folder)
         ]
@@ -162,6 +161,27 @@ class OldQueue:
                 self.strangers.append(file)
             else:
                 yield number, file
+
+
+def parted(top: bytes) -> tuple[set[int], list[bytes]]:
+    """The parts that the folder *top* is split into, and what else is in it."""
+    names = os.listdir(top)
+    parts = {int(name) for name in names if number_of(name) is not None and is_folder(top + b"/" + name)}
+    return parts, [name for name in names if number_of(name) not in parts]
+
+
+def is_folder(name: bytes) -> bool:
+    """Whether *name* leads to a folder.
+
+    Raises:
+        OSError: the system cannot tell: a part that is passed by would be a message without some of its files.
+    """
+    try:
+        return stat.S_ISDIR(os.stat(name).st_mode)
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+            return False
+        raise
 
 
 def split_of(parts: set[int], files: list[tuple[int | None, int, bytes]]) -> int:

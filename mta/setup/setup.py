@@ -64,7 +64,7 @@ from __future__ import annotations
 import os
 import socket
 
-from mta.home import enter, path, plain
+from mta.home import enter, path, plain, step_down
 from mta.setup.controls import additions, first_controls, write_controls
 from mta.setup.delivery import WAYS, choose, require
 from mta.setup.inspect import findings
@@ -74,7 +74,7 @@ from mta.setup.reach import closed
 from mta.setup.services import SERVICES, lay_services
 from mta.setup.takeover import be_alone, differences, refuse_strangers, stand_still, take_queue, take_settings
 from mta.setup.users import add_users
-from supervise.account import become, find_account
+from supervise.account import become
 from supervise.command import Argv, command
 from supervise.errors import Permanent, Temporary, Usage
 from supervise.fd import write_all
@@ -109,19 +109,6 @@ def main(argv: Argv) -> int:
     tell(lay_aliases(wish.to))
     serve(wish)
     return 0
-
-
-def step_down() -> None:
-    """Be the owner of a plain user's home when root looks after it: it stays a plain user's."""
-    if plain():
-        return
-    try:
-        found = os.lstat(path())
-    except OSError:
-        return
-    queue = find_account(b"qmailq")
-    if found.st_uid not in {0, queue.pw_uid if queue else 0}:
-        become(found.st_uid, found.st_gid)
 
 
 class Wish:

@@ -7,7 +7,6 @@ command may be run again after a crash, or when more has come into the old queue
 
 from __future__ import annotations
 
-import fcntl
 import os
 import stat
 
@@ -16,6 +15,7 @@ from mta.queue import layout
 from mta.queue.queue import acting_as
 from mta.setup.adopt import Taken
 from mta.setup.delivery import NAME
+from mta.setup.inspect import claim
 from mta.setup.oldqueue import KINDS, Broken, OldQueue
 from mta.showctl import is_known
 from supervise.account import find_account
@@ -74,14 +74,11 @@ def stand_still(old: bytes) -> int:
         raise Temporary(path() + b" lies within " + old + b", which is only to be read")
     mutex = old + b"/queue/" + layout.SENDMUTEX
     try:
-        fd = os.open(mutex, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except OSError as error:
-        raise Temporary(old + b" is no home with a queue: unable to open " + mutex, error) from None
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return claim(mutex)
     except BlockingIOError:
         raise Temporary(b"qmail-send is running in %s; stop it, and what brings mail in there" % old) from None
-    return fd
+    except OSError as error:
+        raise Temporary(old + b" is no home with a queue: unable to open " + mutex, error) from None
 
 
 def same(one: bytes, other: bytes) -> bool:
