@@ -44,7 +44,7 @@ from __future__ import annotations
 
 import os
 
-from mta.home import enter, path
+from mta.home import enter, path, step_down
 from supervise.command import Argv, command
 from supervise.errors import Usage
 from supervise.fd import write_all
@@ -73,14 +73,6 @@ def main(argv: Argv) -> int:
         where = b"%s:%d" % (file, line) if line else file
         write_all(1, (where + b": " + what).translate(SHOWN) + b"\n")
     return FOUND if found and chosen else 0
-
-
-def step_down() -> None:
-    """Be the owner of a plain user's home when root looks at it."""
-    if os.geteuid() == 0:
-        from mta.setup.setup import step_down
-
-        step_down()
 
 
 def complaints() -> Complaints:
