@@ -37,6 +37,8 @@ Besides these there are
     lock/tcpto      hosts that did not answer lately; qmail-remote's
     taken           notes of what came from an older queue, only after qmail-setup --from; when that was killed,
                     a message may have some of its files here, until the same command is run again
+    moving          messages on their way to other numbers, while queue-fix runs; when that was killed, until it is
+                    run again
 
 See also: mta.queue.enqueue, mta.queue.clean, qmail-send
 """

@@ -19,6 +19,9 @@ def log(tmp_path: Path) -> Path:
     return tmp_path / "log"
 
 
+STAMP = label(0)
+
+
 @pytest.mark.parametrize(
     ("text", "line"),
     [
@@ -27,9 +30,9 @@ def log(tmp_path: Path) -> Path:
         (b"one\ntwo\n", b"two"),
         (b"one\ntwo\n\n", b"two"),
         (b"one\ntw", b"tw"),
-        (label() + b" one\n" + label() + b" two\n", b"two"),
-        (label() + b" \n", b""),
-        (label() + b"x\n", None),
+        (STAMP + b" one\n" + STAMP + b" two\n", b"two"),
+        (STAMP + b" \n", b""),
+        (STAMP + b"x\n", None),
         (b"@4000 short\n", b"@4000 short"),
         (b"@%s two\n" % (b"x" * 24), None),
     ],
