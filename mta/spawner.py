@@ -69,10 +69,6 @@ class Request:
 
     __slots__ = ("host", "local", "message", "sender")
 
-    def likeness(self, file: bytes) -> tuple[bytes, bytes, bytes]:
-        """What is the same in requests that may share a delivery; the message is *file*."""
-        return file, self.sender, self.host.lower()
-
     def __init__(self, message: int, sender: bytes, recipient: bytes) -> None:
         self.message, self.sender = message, sender
         self.local, _, self.host = recipient.rpartition(b"@")
@@ -80,6 +76,10 @@ class Request:
     @property
     def recipient(self) -> bytes:
         return self.local + b"@" + self.host
+
+    def likeness(self, file: bytes) -> tuple[bytes, bytes, bytes]:
+        """What is the same in requests that may share a delivery; the message is *file*."""
+        return file, self.sender, self.host.lower()
 
 
 class Job:
