@@ -19,7 +19,7 @@ for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):  # which nohup and
     if signal.getsignal(number) == signal.SIG_IGN:
         signal.signal(number, signal.SIG_DFL)
 
-HANGS = 600  # seconds after which a test is surely waiting for what never comes
+HANGS = 300  # seconds after which a test is surely waiting for what never comes
 
 
 def lacking() -> str:

@@ -10,7 +10,8 @@ import pytest
 from services import Tree, gone, kill, running, state, up
 from until import until
 
-SAY_WHEN_TOLD = 'while read -r text < say; do printf %b "$text" >&5; touch said; done\nexec sleep 1000\n'
+# It has the pipe open for writing too, so that it hears of no end.
+SAY_WHEN_TOLD = 'exec 6<> say; while read -r text <&6; do printf %b "$text" >&5; touch said; done\n'
 
 
 def service(tree: Tree, script: str, fd: int = 5, name: str = "s") -> Path:
