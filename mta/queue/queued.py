@@ -93,7 +93,6 @@ def main(argv: Argv) -> int:
     become_owner()
     lock = lock_out_others()
     listener = listen()
-    enter(b"queue")
     Server(listener, limit, origins()).serve()
     os.close(lock)
     return 0
@@ -324,7 +323,7 @@ class Server:
         self.signals.arrived()
         if self.listener is None:
             return
-        remove_address(b"../" + ADDRESS)
+        remove_address(ADDRESS)
         self.accept(BACKLOG)
         self.poll.unregister(self.listener)
         self.listener.close()
@@ -341,13 +340,23 @@ def submission(payload: bytes, names: dict[int, bytes]) -> int:
     connection = socket.socket(fileno=0)
     try:
         _, fds, _, _ = socket.recv_fds(connection, 1, 2)
-        code = enqueue(fds[0], fds[1], uid, names, pid, client=0) if len(fds) == 2 else codes.READ
-        answer(connection, code, pid)
+        answer(connection, queue_one(fds, uid, names, pid), pid)
     except OSError:  # the client is gone, it does not matter
         pass
     finally:
         connection.detach()
     return 0
+
+
+def queue_one(fds: list[int], uid: int, names: dict[int, bytes], pid: int) -> int:
+    """Queue the message and the envelope on *fds*, in the queue that the home has now; the code to answer."""
+    if len(fds) != 2:
+        return codes.READ
+    try:
+        enter(b"queue")  # for each message, as the original: the queue may be another one, copied or restored
+    except Temporary:
+        return codes.QUEUE
+    return enqueue(fds[0], fds[1], uid, names, pid, client=0)
 
 
 def answer(connection: socket.socket, code: int, pid: int = 0) -> None:

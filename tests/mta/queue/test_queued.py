@@ -250,6 +250,18 @@ def test_each_message_has_a_number_of_its_own_whoever_takes_it(queue: Queue, ser
     assert answers == [(0, server.pid + number) for number in (1, 2, 3)]
 
 
+def test_a_queue_that_takes_the_place_of_another_gets_what_comes_from_then_on(
+    queue: Queue, serve: Serve, tmp_path: Path
+) -> None:
+    serve(queue)
+    assert submit() == b""
+    queue.path.rename(tmp_path / "old")
+    assert submit() == codes.TEXTS[codes.QUEUE]
+    Queue(tmp_path / "other").path.rename(queue.path)
+    assert submit() == b""
+    assert len(queue.numbers()) == len(list((tmp_path / "old" / "todo").iterdir())) == 1
+
+
 def test_one_server_runs_in_a_home(queue: Queue, serve: Serve) -> None:
     serve(queue)
     second = run("qmail-queued", env=queue.env)
