@@ -8,8 +8,9 @@ is a name in the password file, in lower case and of at most 31 bytes, provided 
 user is not root and owns the home.  All other addresses belong to alias, with local for an
 extension.  qmail-lspawn runs it for addresses that are not in users/cdb.
 
-In a plain user's instance only that user is found.  alias lives where the password file says; in a home
-other than /var/qmail, the folder alias of that home, so that several instances on one machine are apart.
+In a plain user's instance only that user is found, and alias, whether or not the machine has it.  alias
+lives where the password file says; in a home other than /var/qmail, in the folder alias of that home, so that several
+instances on one machine are apart.
 
 Exit status:
     0    done
@@ -111,9 +112,11 @@ def may_own(account: pwd.struct_passwd, plain: bool) -> bool:
 
 
 def alias(local: bytes, plain: bool) -> User | None:
-    """Who gets what belongs to nobody."""
+    """Who gets what belongs to nobody; in a plain instance also what is addressed to alias."""
     if plain:
-        return User(b"alias", os.geteuid(), os.getegid(), home.path(b"alias"), b"-", local)
+        named = local[:5].lower() == b"alias" and local[5:6] in (b"", b"-")
+        dash, ext = (local[5:6], local[6:]) if named else (b"-", local)
+        return User(b"alias", os.geteuid(), os.getegid(), home.path(b"alias"), dash, ext)
     account = find_account(b"alias")
     return user_of(account, b"-", local) if account else None
 

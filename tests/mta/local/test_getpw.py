@@ -20,6 +20,12 @@ def test_in_a_plain_users_instance_alias_is_a_folder_of_the_home(plain: Instance
         assert asked(plain, local, plain.runner) == [*alias, local]
 
 
+def test_in_a_plain_users_instance_alias_can_be_addressed_as_anywhere(plain: Instance) -> None:
+    for local, rest in {"alias-list-x": ["-", "list-x"], "Alias": ["", ""], "alias-": ["-", ""]}.items():
+        assert asked(plain, local, plain.runner)[3:] == [f"{plain.home}/alias", *rest]
+    assert asked(plain, "aliased", plain.runner)[-2:] == ["-", "aliased"]
+
+
 def test_in_a_plain_users_instance_only_that_user_is_found(plain: Instance) -> None:
     account = pwd.getpwuid(plain.uid)
     found = asked(plain, f"{account.pw_name}-Ext", plain.runner)
