@@ -5,7 +5,8 @@ Usage: pyqmail [command argument ...]
 
 pyqmail runs command with its arguments, as if it had been started by its own name: `pyqmail setuidgid joe id`.
 Without arguments it lists all commands, one line each, with what they are for.  `pyqmail help svc` shows
-the manual page of svc; so does `man svc` where the folder of commands is in PATH.
+the manual page of svc; so does `man svc` where the folder of commands is in PATH.  What people write into
+files has pages too: dot-qmail, qmail-routes, qmail-users, tcp-rules.
 
 Exit status:
     0    the list or the page was printed
@@ -27,11 +28,13 @@ from supervise.program import find, follow, locate
 @command(b"pyqmail", b"[command argument ... | help command]")
 def main(argv: Argv) -> int:
     if argv[1:2] == [b"help"] and len(argv) == 3:
-        target = targets().get(argv[2])
+        target = targets().get(argv[2]) or format_of(argv[2])
         if target is None:
             raise unknown(argv[2])
         write_all(1, page(target))
         return 0
+    if argv[1:] == [b"help"]:
+        argv = argv[:1]
     if len(argv) > 1:
         found = find(os.path.join(folder(), argv[1]))
         if found is None:
@@ -57,6 +60,13 @@ def targets() -> dict[bytes, str]:
     here = folder()
     places = ((name, locate(os.path.join(here, name))) for name in os.listdir(here))
     return {name: place[0] for name, place in places if place}
+
+
+def format_of(name: bytes) -> str | None:
+    """The module that tells what *name*, a file that people write, may hold."""
+    from tools.manual import FORMATS
+
+    return FORMATS.get(name.decode(errors="replace"))
 
 
 def page(module: str) -> bytes:

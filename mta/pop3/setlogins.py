@@ -17,6 +17,11 @@ loginpasswd gives it another. Blanks at the end of a line do not count, nor do e
 
     umask 077; setlogins logins.cdb logins.tmp <logins
 
+A home folder and its Maildir are made by hand, as that uid. Mail finds the way there by control/virtualdomains,
+`dom.example:dom`, and a line for each user in users/assign, for qmail-newu:
+
+    =dom-ann:ann:5000:5000:/var/vmail/dom.example/ann:::
+
 Exit status:
     0    logins.cdb is new
     100  wrong usage, or a line is no user: which, and why, is said on descriptor 2

@@ -5,10 +5,13 @@ Usage: qmail-qmqpc < message 1< envelope
 qmail-qmqpc is qmail-queue for a machine without a queue, a null client.  It reads a message
 from descriptor 0 and its envelope from descriptor 1 and gives them by QMQP to the first server
 that it can reach.  When it exits 0, that server has the message in its queue and is answerable
-for it; else the message is not accepted, or (74) it is not known whether it is.  On a null
-client, bin in the home is a folder whose qmail-queue is a link to it:
+for it; else the message is not accepted, or (74) it is not known whether it is.  The home of a
+null client is not made by qmail-setup: it has control, and a folder bin whose qmail-queue is a link:
 
+    mkdir -p /var/qmail/bin /var/qmail/control
     ln -s "$(command -v qmail-qmqpc)" /var/qmail/bin/qmail-queue
+    echo mail.example.org >/var/qmail/control/me    # whose mail it is; idhost is this machine's name
+    echo 192.0.2.1 >/var/qmail/control/qmqpservers
 
 It connects to port 628, or to another one that is named, as in 192.0.2.1:1628 and
 [2001:db8::1]:1628.  A server that does not let itself be connected to within 10 seconds is

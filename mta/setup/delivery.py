@@ -72,7 +72,7 @@ def choose(way: bytes) -> list[bytes]:
     if slurp(file) != text:
         with announced(file, file + b".tmp") as fd:
             write_all(fd, text)
-        said.append(b"wrote control/%s: %s" % (NAME, way))
+        said.append(b"wrote control/%s: %s; it counts when qmail-send is started again" % (NAME, way))
     if NAME not in (slurp(script) or NAME):
         said.append(b"%s: does not read control/%s; remove it, and qmail-setup writes it anew" % (script, NAME))
     return said

@@ -53,6 +53,11 @@ def test_it_shows_the_manual_page_of_a_command() -> None:
     )
 
 
+def test_it_shows_the_page_of_what_people_write_into_files() -> None:
+    assert run("pyqmail", "help", "qmail-users").out.startswith(b"Who a local address belongs to")
+    assert run("pyqmail", "help").out == run("pyqmail").out
+
+
 def test_every_command_shows_its_page_when_asked_for_help_and_nothing_else() -> None:
     for name in "tcpserver", "svstat", "qmail-local", "pyqmail":
         done = run(name, "--help")

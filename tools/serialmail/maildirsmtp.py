@@ -8,7 +8,10 @@ A message that fails for good, or is older than two weeks, is returned to its se
 `maildirserial -b -t 1209600 dir prefix tcpclient -RHl0 host 25 serialsmtp prefix helohost`. Run it
 under setlock, so that no two of it send the same messages:
 
-    setlock -nx /home/joe/pppdir.lock maildirsmtp /home/joe/pppdir joe- relay.example joe.example
+    setlock -nx /home/joe/pppdir.lock maildirsmtp /home/joe/pppdir joe-ppp- relay.example joe.example
+
+Mail for a host gets into the Maildir by a virtual domain, `far.example:joe-ppp` in control/virtualdomains, and the line
+./pppdir/ in /home/joe/.qmail-ppp-default.
 
 Exit status:
     100  wrong usage

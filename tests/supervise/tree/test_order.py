@@ -197,6 +197,7 @@ def test_a_hundred_in_a_chain(tree: Tree) -> None:
         service(tree, name, *([before] if before else []))
     tree.start("svscan", tree.folder)
     until(lambda: len(order(tree)) == 100, seconds=60)
+    until(lambda: state(tree.folder / names[-1])["state"] == "up")  # it tells so itself before supervise does
     moments = [state(tree.folder / name)["since"] for name in names]
     assert moments == sorted(moments)
 

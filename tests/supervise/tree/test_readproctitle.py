@@ -80,7 +80,7 @@ def test_the_last_argument_begins_as_dots_whatever_it_was() -> None:
 def test_ps_shows_it(started: Started) -> None:
     started.say(b"one\ntwo\n")
     started.shows(started.name, b"service", b"err ors:", expected(b"one\ntwo\n", len(DOTS)))
-    done = run("ps", "-o", "comm=,args=", "-p", str(started.process.pid))
+    done = run("ps", "-ww", "-o", "comm=,args=", "-p", str(started.process.pid))
     comm, args = done.out.decode().split(maxsplit=1)
     assert comm == "readproctitle"
     assert args.rstrip().endswith("service err ors: ......................one two")
