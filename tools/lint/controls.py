@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mta import showctl
-from mta.control import leading_number
+from mta.control import BLANKS, leading_number
 from mta.remote.routes import apart, end_of_host, literal
 from tools.lint.dotqmail import wrong_instructions
 from tools.lint.maildirs import lacks
@@ -95,7 +95,7 @@ def scanner(control: Folder, name: bytes) -> Found:
     yield from settings.take_all((control.content(name) or b"").replace(b"\r\n", b"\n"))
     yield from ((0, lack) for lack in settings.lacks())
     if maildir := settings.texts.get(b"quarantine"):
-        at = [at for at, line in control.lines(name) if line.partition(b":")[0] == b"quarantine"][-1]
+        at = [at for at, line in control.lines(name) if line.strip(BLANKS).startswith(b"quarantine:")][-1]
         yield from ((at, lack) for lack in lacks(maildir, b"qmaild"))
 
 

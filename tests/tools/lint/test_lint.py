@@ -517,8 +517,12 @@ def quarantine(home: Home) -> Iterator[Path]:
 
 def test_a_quarantine_that_is_no_maildir_is_named(home: Home, quarantine: Path) -> None:
     assert home.complaints() == []
+    home.write("control/scanner", "# where to\nclamd:/run/clamd\n quarantine:nowhere\n\t quarantine:quarantine \r\n")
     (quarantine / "cur").rmdir()
-    assert home.complaints() == [f"control/scanner:3: {quarantine}/ is no Maildir: it lacks cur"]
+    assert home.complaints() == [
+        f"control/scanner:4: {quarantine}/ is no Maildir: it lacks cur",
+        f"control/scanner:4: {CR}",
+    ]
 
 
 @pytest.mark.parametrize("home", BY_ROOT, indirect=True)
