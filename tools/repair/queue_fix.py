@@ -12,9 +12,9 @@ queue.  Nothing of that is ever removed, written over or made somebody else's.
 Of a message in todo that moves, what qmail-send had begun to write goes: it would begin anew in any case.
 
 qmail-send must not run, and cannot start while queue-fix is at work.  Nothing should bring mail in meanwhile: stop the
-services qmail-send, qmail-smtpd, and whatever else takes mail by SMTP, QMTP or QMQP or runs qmail-inject.  Best stop
-qmail-queued too, by which all of them submit: what is then tried is refused for now.  The same holds from before a
-queue is copied, or its folder exchanged for another, until queue-fix is done:
+services qmail-send, qmail-smtpd, and whatever else takes mail by SMTP, QMTP or QMQP or runs qmail-inject; and
+qmail-queued, by which users submit: what they try meanwhile is refused for now.  Root's programs queue mail without
+it.  The same holds from before a queue is copied, or its folder exchanged for another, until queue-fix is done:
 
     svc -d -wd /service/qmail-smtpd /service/qmail-queued /service/qmail-send
     mv /var/qmail/queue /var/qmail/queue.old
