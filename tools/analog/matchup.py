@@ -22,12 +22,17 @@ front of the next piece of the log, and nothing is lost between pieces:
     matchup < log.1 > results.1 5> pending.1
     cat pending.1 log.2 | matchup > results.2 5> pending.2
 
+A message that was deleted, such as by qmhandle, has no end in the log: it is pending until another one gets its number.
+An end of your own is as good; the message then ends as if it had left the queue at that moment:
+
+    echo end msg 4711 | tai64n >> pending.1
+
 Exit status:
     0    end of input
     111  input cannot be read, output or descriptor 5 cannot be written
 
 See also: zstore, zoverall, zddist, zdeferrals, zfailures, zsuccesses, zrecipients, zrhosts, zrxdelay, zsenders,
-zsuids, zsendmail, xqp, xrecipient, xsender, multilog
+zsuids, zsendmail, xqp, xrecipient, xsender, tai64n, multilog, qmhandle
 """
 
 from __future__ import annotations

@@ -17,6 +17,13 @@ A store takes a tenth to a sixth of the size of the logs.
 What is read is committed in pieces. When zstore is killed, the next one goes on behind the last piece: nothing is
 counted twice, and nothing is left out. Only one zstore at a time writes to a store; it locks store.lock.
 
+A message that was deleted, such as by qmhandle, has no end in the log: here and for zplot it stays in the queue until
+another one gets its number. Put an end into the log while nobody else writes to it; qmail-send may run:
+
+    svc -d -wd /service/qmail-send/log
+    echo end msg 4711 | tai64n >> /service/qmail-send/log/main/current
+    svc -u /service/qmail-send/log
+
     */5 * * * *  zstore /var/lib/qmail.store && zplot -p /var/www/mail /var/lib/qmail.store
 
 Exit status:
@@ -27,7 +34,7 @@ Exit status:
 Environment:
     SVDIR, QMAILHOME  where services are looked for
 
-See also: matchup, zlines, zplot, zoverall, multilog, svlog
+See also: matchup, zlines, zplot, zoverall, multilog, svlog, svc, tai64n, qmhandle
 """
 
 from __future__ import annotations
