@@ -15,6 +15,7 @@ from supervise.fd import read_all, write_all
 from supervise.options import options
 from tools.vmailmgr import mailboxes
 from tools.vmailmgr.entry import Entry
+from tools.vmailmgr.folders import Folders
 from tools.vmailmgr.settings import Settings
 from tools.vmailmgr.table import Table
 
@@ -92,8 +93,33 @@ class Domain:
             if self.table.look_up(entry.name) is not None:
                 raise Taken(b"User already exists")
             if entry.directory:
-                mailboxes.make(entry.directory, entry.has_mailbox)
+                self.settle(entry, Folders(self.settings, self.table.entries()))
             self.table.put(entry)
+
+    def settle(self, entry: Entry, folders: Folders) -> None:
+        """Make the folder of *entry*, which must be nobody else's and empty; it may be left of an addition cut short.
+
+        One without a mailbox whose default folder cannot be had gets none.
+
+        Args:
+            folders: those of the others; this one is among them then.
+
+        Raises:
+            Refused: it cannot be had.
+            Temporary: it cannot be made.
+        """
+        objection = folders.objection(entry.directory)
+        if not objection and mailboxes.is_aside(entry.directory):
+            objection = b"has the name of a deleted mailbox"
+        if not objection and not mailboxes.empty(entry.directory):
+            objection = b"is there already, and not empty"
+        if not objection:
+            mailboxes.make(entry.directory, entry.has_mailbox)
+            folders.take(entry)
+        elif entry.has_mailbox or entry.directory.removeprefix(b"./") != self.directory(entry.name):
+            raise Refused(b"Folder '%s' %s" % (entry.directory, objection))
+        else:
+            entry.directory = b""
 
     def change(self, name: bytes, attribute: str, value: object) -> None:
         """Give an attribute of the user *name* another value.
@@ -134,8 +160,8 @@ class Domain:
             raise Refused(otherwise)
         return entry
 
-    def delete(self, name: bytes, mailbox_too: bool) -> None:
-        """Delete the user *name*.
+    def delete(self, name: bytes, mailbox_too: bool) -> bytes:
+        """Delete the user *name*, and the folder unless others need it; what is to be said when it stays, or nothing.
 
         The mailbox gets another name, then the user goes, then the mailbox: whenever that is cut short, the
         next user of this name never finds the mail of this one.
@@ -148,12 +174,19 @@ class Domain:
             entry = self.existing(name, b"User does not exist")
             if entry.has_mailbox and not mailbox_too:
                 raise Refused(b"User has a mailbox")
-            aside = mailboxes.set_aside(entry.directory) if entry.directory else b""
+            objection = self.need_of(entry) if entry.directory else b""
+            aside = mailboxes.set_aside(entry.directory) if entry.directory and not objection else b""
             self.table.remove(entry.name)
             try:
                 mailboxes.discard(aside)
             except OSError:
                 raise Refused(b"Couldn't delete user's directory") from None
+        return objection and b"folder '%s' stays: it %s" % (entry.directory, objection)
+
+    def need_of(self, entry: Entry) -> bytes:
+        """Why the folder of *entry* must stay when that user goes, as `Folders.objection` has it."""
+        others = Folders(self.settings, (other for other in self.table.entries() if other.name != entry.name))
+        return others.objection(entry.directory) or others.objection(mailboxes.aside_from(entry.directory))
 
     def check_forward(self, forward: bytes) -> None:
         """Raise `Refused` when nothing can be forwarded to *forward*."""
