@@ -5,7 +5,6 @@ The domain is a folder, the home of the user whom it belongs to; commands stand 
 
 from __future__ import annotations
 
-import os
 import time
 
 from supervise import environment
@@ -16,6 +15,7 @@ from supervise.options import options
 from tools.vmailmgr import mailboxes
 from tools.vmailmgr.entry import Entry
 from tools.vmailmgr.folders import Folders
+from tools.vmailmgr.home import enter
 from tools.vmailmgr.settings import Settings
 from tools.vmailmgr.table import Table
 
@@ -209,7 +209,7 @@ def check_password(password: bytes) -> None:
 
 
 class Managing:
-    """A command that manages the domain whose home HOME is, where it stands from now on.
+    """A command that manages the domain whose home HOME is, where it stands from now on, never as root in another's.
 
     Attributes:
         domain: the domain.
@@ -236,7 +236,7 @@ class Managing:
             say(name + b": Can't determine home directory")
             raise Refused
         try:
-            os.chdir(home)
+            enter(home)
         except OSError:
             say(name + b": Can't change to home directory")
             raise Refused from None
