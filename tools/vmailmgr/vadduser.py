@@ -12,6 +12,8 @@ no mailbox, and each alias, gets an empty folder as in the original, or none if 
 
 As all commands that manage a domain it is for the owner of HOME, whom root becomes first, with no way back.
 
+Limits need vcheckquota, run by the hook vdeliver-predeliver; only the user's end is up to vdeliver itself.
+
 Options:
     -c, --msgcount     how many messages the mailbox may have
     -d, --directory    where the mailbox is, in the domain's home; by default in the folder that user-dir names
@@ -33,7 +35,7 @@ Exit status:
     1    not done; or wrong usage
     111  trouble with a file; nothing is added
 
-See also: vdeluser, vdeliver
+See also: vdeluser, vdeliver, vcheckquota
 """
 
 from __future__ import annotations

@@ -5,6 +5,8 @@ Usage: vchattr [ --quiet ] -c | -e | -E | -p | -q | -Q | -z value user ...
 vchattr changes one attribute of each user of the domain whose home HOME is. A number may be - for no limit. Options
 stand before value; of several the last one counts. To change two attributes, give the command twice.
 
+Limits need vcheckquota, run by the hook vdeliver-predeliver; only the user's end is up to vdeliver itself.
+
 Options:
     -c, --msgcount   how many messages the mailbox may have
     -e, --expiry     when the user has an end, in seconds since 1970
@@ -21,7 +23,7 @@ Exit status:
     N    so many users, at most 100, are not changed
     111  trouble with a file
 
-See also: vadduser, vpasswd, vchforwards
+See also: vadduser, vpasswd, vchforwards, vcheckquota
 """
 
 from __future__ import annotations
