@@ -7,9 +7,12 @@ from pathlib import Path
 import pytest
 from commands import Result, run
 from crashes import crashes_of
+from faults import faults_of
 
 from tools.vmailmgr.domain import Domain
 from tools.vmailmgr.entry import Entry
+from tools.vmailmgr.vadduser import main as vadduser
+from tools.vmailmgr.vdeluser import main as vdeluser
 
 
 def manage(home: Path, *argv: str, input: bytes = b"secret\n") -> Result:
@@ -178,3 +181,27 @@ def test_vupgrade_gives_nobody_a_folder_that_another_has(home: Path, monkeypatch
     assert b"\nDirectory: \n" in manage(home, "dumpvuser", "ann").out
     assert b"\nDirectory: users/jim\n" in manage(home, "dumpvuser", "jim").out
     assert mail(home) == ["1"]
+
+
+@pytest.mark.long
+def test_nobody_loses_or_finds_mail_whatever_call_fails(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (home / "short").symlink_to("users/ann")
+    table = (home / "passwd.cdb").read_bytes()
+
+    def fresh() -> None:
+        (home / "passwd.cdb").write_bytes(table)
+
+    env = {"HOME": str(home)}
+    for outcome in faults_of(vadduser, [b"vadduser", b"-P", b"-d", b"short", b"joe"], fresh=fresh, env=env):
+        assert outcome.code in (1, 111) and b"bug" not in outcome.err, outcome
+        assert (home / "passwd.cdb").read_bytes() == table, outcome
+    assert outcome.code == 1
+
+    def shared() -> None:
+        fresh()
+        put(home, monkeypatch, b"joe", b"short")
+
+    for outcome in faults_of(vdeluser, [b"vdeluser", b"joe"], fresh=shared, env=env):
+        assert outcome.code in (0, 1, 111) and b"bug" not in outcome.err, outcome
+        assert mail(home) == ["1"], outcome
+    assert outcome.code == 0
