@@ -108,11 +108,7 @@ class Domain:
             Refused: it cannot be had.
             Temporary: it cannot be made.
         """
-        objection = folders.objection(entry.directory)
-        if not objection and mailboxes.is_aside(entry.directory):
-            objection = b"has the name of a deleted mailbox"
-        if not objection and not mailboxes.empty(entry.directory):
-            objection = b"is there already, and not empty"
+        objection = folders.objection(entry.directory) or mailboxes.objection(entry.directory)
         if not objection:
             mailboxes.make(entry.directory, entry.has_mailbox)
             folders.take(entry)

@@ -48,7 +48,7 @@ class Folders:
                 self.above.setdefault(folder, entry.name)
 
     def objection(self, directory: bytes) -> bytes:
-        """Why nobody else can have the folder *directory* alone, about which one says that it; empty: one can."""
+        """Why nobody else can have the folder *directory* alone, said as of an it; empty: one can."""
         for place in self.places(directory):
             above = list(upwards(place))
             if place in self.common:

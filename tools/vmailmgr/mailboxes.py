@@ -45,16 +45,24 @@ def empty(directory: bytes) -> bool:
         raise Temporary(b"unable to read the mailbox " + directory, error) from None
 
 
+def objection(directory: bytes) -> bytes:
+    """Why *directory*, which nobody has, can be nobody's mailbox, said as of an it; empty: it can be.
+
+    Raises:
+        Temporary: that cannot be known.
+    """
+    names = directory.rstrip(b"/").split(b"/")
+    if b".." in names:
+        return b"depends on another: it has .. in it"
+    if names[-1].startswith(b".") and names[-1].endswith(b".deleted"):
+        return b"has the name of a deleted mailbox"
+    return b"" if empty(directory) else b"is there already, and not empty"
+
+
 def aside_from(directory: bytes) -> bytes:
     """What the mailbox *directory* is called while it is deleted."""
     folder, name = os.path.split(directory.rstrip(b"/"))
     return os.path.join(folder, b"." + name + b".deleted")
-
-
-def is_aside(directory: bytes) -> bool:
-    """Whether a mailbox could be called *directory* while it is deleted."""
-    name = os.path.basename(directory.rstrip(b"/"))
-    return name.startswith(b".") and name.endswith(b".deleted")
 
 
 def set_aside(directory: bytes) -> bytes:

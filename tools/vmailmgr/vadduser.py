@@ -7,8 +7,8 @@ alias with it as one that forwards to user. The password is asked for twice on a
 of descriptor 0. It is stored as this machine hashes new ones; the original always uses MD5.
 
 The folder of the mailbox must be inside the domain's home, nobody else's, neither above nor below anybody else's, and
-missing or empty: a new user never finds the mail of another, who may still have the folder after vrename. One that has
-no mailbox, and each alias, gets an empty folder as in the original, or none if it cannot be had so.
+missing or empty, without .. in its path: a new user never finds the mail of another, who may still have the folder
+after vrename. One without mailbox, and each alias, gets an empty folder as in the original, or none if that cannot be.
 
 As all commands that manage a domain it is for the owner of HOME, whom root becomes first, with no way back.
 

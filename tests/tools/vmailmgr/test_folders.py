@@ -81,6 +81,7 @@ def test_an_alias_by_the_old_name_has_no_part_in_the_mailbox(home: Path) -> None
         ("boxes/ann", b"in use by user 'anna'"),
         ("short", b"in use by user 'anna'"),
         ("users/ann/.Sent", b"in use by user 'anna'"),
+        ("users/ann/../joe", b"depends on another: it has .. in it"),
         ("users/.joe.deleted", b"the name of a deleted mailbox"),
         ("full", b"there already, and not empty"),
     ],
