@@ -8,6 +8,9 @@ deferred delivery attempts in a minute, and messages and bytes that left the que
 image to descriptor 1. If store knows several log directories, the plots show their sums. What was pending at the last
 line of a log is shown as pending until now. While nothing is logged for more than a day, nothing is shown.
 
+The queue is what the log tells of it: a message that was deleted by hand (qmhandle) is in it until its number is used
+again, or zstore -k forgets it; one to which queue-fix has given another number counts under the old one.
+
     --since when, --until when
                  the time that is shown; the last day by default. when is as for svlog: as 2d, yesterday, 21:03,
                  2026-11-25, '2026-11-25 21:03'

@@ -521,6 +521,20 @@ def test_what_is_pending_is_shown_until_now(tmp_path: Path) -> None:
     assert points[-3:] == [2, 2, 2]
 
 
+@pytest.mark.parametrize(
+    ("second", "restart"), [(130, b"status: exiting"), (130, b"starting delivery 1: msg 2 to remote g@h")]
+)
+def test_deliveries_of_a_qmail_send_that_is_gone_are_not_shown(tmp_path: Path, second: int, restart: bytes) -> None:
+    lines = [(0, b"info msg 1: bytes 1000 from <a@b> qp 1 uid 2")]
+    lines += [(60, b"starting delivery %d: msg 1 to remote c@d" % number) for number in range(1, 6)]
+    lines += [(second, restart), (second + 50, b"delivery 1: success: ok/"), (600, b"new msg 9")]
+    put_current(tmp_path / "logs", b"".join(b"%b %b\n" % (label(EPOCH + at * SECOND), text) for at, text in lines))
+    zstore(tmp_path / "store", tmp_path / "logs")
+    points = [json.loads(line) for line in zplot("--json", *period(5), tmp_path / "store").splitlines()]
+    busy = [0, 5 * 60, 5 * 10 + (50 if b"starting" in restart else 0), 0, 0]  # seconds of deliveries
+    assert [point["concurrency"] for point in points] == [round(seconds / 60, 6) for seconds in busy]
+
+
 def test_points_can_be_longer(known: Path) -> None:
     (point,) = [json.loads(line) for line in zplot("--json", "--every", "1h", *period(5), known).splitlines()]
     assert (point["seconds"], point["successes"], point["queue"], point["peak"]) == (3600, 1, 1, 2)
