@@ -183,6 +183,15 @@ class Matcher:
     def forget(self, words: list[bytes], moment: bytes) -> None:
         self.deliveries.clear()
 
+    def drop(self, before: int) -> int:
+        """Forget messages that came *before* this second since 1970, unless they are being delivered; how many."""
+        busy = {number for _, number, _, _ in self.deliveries.values()}
+        old = [number for number, one in self.messages.items() if int(one.birth.partition(b".")[0]) < before]
+        gone = [number for number in old if number not in busy]
+        for number in gone:
+            del self.messages[number]
+        return len(gone)
+
     def pending(self) -> bytes:
         """What is pending, as lines that bring another matcher to where this one is."""
         lines = []

@@ -41,7 +41,7 @@ from __future__ import annotations
 import time
 
 from supervise.command import Argv, command
-from supervise.errors import Usage
+from supervise.errors import Temporary, Usage
 from supervise.history.moment import SECOND, span
 from supervise.log.tai64n import write
 from supervise.options import anywhere
@@ -96,6 +96,9 @@ def put_pages(store: Store, folder: bytes, utc: bool) -> None:
 
     now = int(time.time())
     files = {name + b".svg": page(Points(store, now - seconds, now), utc) for name, seconds in PAGES.items()}
-    for name, content in {**files, b"index.html": index(list(files))}.items():
-        with announced(folder + b"/" + name, folder + b"/" + name + b".new") as fd:
-            write_all(fd, content)
+    try:
+        for name, content in {**files, b"index.html": index(list(files))}.items():
+            with announced(folder + b"/" + name, folder + b"/" + name + b".new") as fd:
+                write_all(fd, content)
+    except OSError as error:
+        raise Temporary(b"unable to write plots into " + folder, error) from None
