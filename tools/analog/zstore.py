@@ -8,14 +8,15 @@ zlines writes what it has kept for the reports, zplot makes plots and JSON of it
 
 An argument is a service, by name or directory, or a log directory itself; without arguments, it is the service
 qmail-send. Each log must have stamps (multilog t). Logs may have been renamed, compressed (multilog z) or removed
-since the last run. When a log has gone of which only a part had been read, a line on descriptor 2 says so. So may the
-directory: one that the store does not know goes on where the one stopped whose logs it has. If that has them still,
-one is a copy: a line says so, and it is passed over.
+since the last run. When a log has gone of which only a part had been read, a line on descriptor 2 says so.
+
+A directory may have been renamed, too: if the store does not know it, but logs in it, zstore goes on where it had
+stopped. If these are still in the old place as well, the new one is a copy: a line says so, and it is passed over.
 
 A store takes a tenth to a sixth of the size of the logs.
 
-    -k span  forget what is older than span, as 90d or 52w: also messages that came before and have not left, as far
-             as logs tell, which is all that is known of those deleted by qmhandle. Let it be longer than queuelifetime
+    -k span  forget what is older than span, as 90d or 52w; also messages that came before and of which no log says
+             that they have left, as those that qmhandle has deleted. span must be longer than queuelifetime
 
 What is read is committed in pieces. When zstore is killed, the next one goes on behind the last piece: nothing is
 counted twice, and nothing is left out. Only one zstore at a time writes to a store; it locks store.lock.

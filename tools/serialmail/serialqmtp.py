@@ -54,7 +54,7 @@ def main(argv: Argv) -> int:
         pid = spawn(lambda: sender([b"serialqmtp", argv[1]]), {0: 0, 1: sending, TURNS: turns, OUTGOING: OUTGOING})
     except OSError as error:
         raise Temporary(b"unable to fork", error) from None
-    os.close(sending)
+    os.close(sending)  # but not turns: who writes the last bytes to turn finds a reader
     os.dup2(sent, 0)
     link = Link(PATIENCE)
     try:
