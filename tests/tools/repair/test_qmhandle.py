@@ -221,6 +221,14 @@ def test_what_is_chosen_is_deleted_and_nothing_else(queue: Handled, words: list[
         assert not [*queue.queue.rglob(str(queue.number[name]))]
 
 
+@pytest.mark.parametrize("pattern", ["ubject", "^Subject:", "far.example", "Sue", "2024", "buy now"])
+def test_a_subject_is_neither_its_name_nor_another_field(queue: Handled, pattern: str) -> None:
+    assert b"there is no such message" in queue.handle("-S", pattern).err
+    assert queue.there() == {*queue.number}
+    assert b"is deleted" in queue.handle("-S", "^hi$").err
+    assert queue.there() == {*queue.number} - {"both"}
+
+
 def test_numbers_are_deleted(queue: Handled) -> None:
     both, new = queue.number["both"], queue.number["new"]
     done = queue.handle(f"-d{both}", "-d", str(new), "-d77", "-s")
