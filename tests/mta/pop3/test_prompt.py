@@ -133,3 +133,32 @@ def test_end_of_input_is_no_password(asked: Asked) -> None:
     assert asked.terminal.ends() == (100, b"loginpasswd: error: password is empty.\n")
     assert asked.as_before
     assert os.listdir(asked.logins.parent) == ["logins"]
+
+
+def test_a_signal_that_is_ignored_stays_so(tmp_path: Path) -> None:
+    asked = Asked(tmp_path, "sh", "-c", f"trap '' INT; exec loginpasswd {tmp_path}/logins ann")
+    try:
+        asked.terminal.shows(FIRST)
+        asked.terminal.process.send_signal(signal.SIGINT)
+        assert asked.answers(b"secret", b"secret") == 0
+        assert asked.knows(b"secret")
+    finally:
+        asked.terminal.close()
+
+
+def test_who_has_a_terminal_only_on_descriptor_0_is_asked_there(tmp_path: Path) -> None:
+    asked = Asked(tmp_path, "setsid", "--wait", "loginpasswd", f"{tmp_path}/logins", "ann")
+    try:
+        assert asked.terminal.process.stderr
+        said = b""
+        for prompt in FIRST, AGAIN:
+            while prompt.encode() not in said:
+                said += os.read(asked.terminal.process.stderr.fileno(), 4096)
+            assert asked.silent
+            asked.terminal.press(b"s\xe4cret\n")
+        assert asked.terminal.ends()[0] == 0
+        assert asked.knows(b"s\xe4cret")
+        assert b"cret" not in asked.terminal.written
+        assert asked.as_before
+    finally:
+        asked.terminal.close()
