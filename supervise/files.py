@@ -65,6 +65,10 @@ class announced:
     exception leaves nothing new.  The block gets the draft's descriptor.  A draft that is a link is refused:
     in a folder of somebody else's, it would have us write over any file of ours.
 
+    Args:
+        mode: the file's, less the umask, unless the draft was there already.  One that gives nothing to others means
+            a secret: then a draft that was there, and that somebody may have open, is removed and made anew.
+
     >>> with announced(b"rules.cdb", b"rules.tmp") as fd: ...
     """
 
@@ -73,6 +77,9 @@ class announced:
 
     def __enter__(self) -> int:
         flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+        if not self.mode & 0o077:
+            discard(self.draft)
+            flags |= os.O_EXCL
         self.fd = os.open(self.draft, flags, self.mode)
         return self.fd
 
@@ -91,6 +98,15 @@ class announced:
             rename(self.draft, self.name)
         else:
             os.unlink(self.draft)
+
+
+def discard(draft: bytes) -> None:
+    """Remove the file *draft*, if there is one; a link stays."""
+    try:
+        if not os.path.islink(draft):
+            os.unlink(draft)
+    except FileNotFoundError:
+        pass
 
 
 def obstacle(error: OSError, name: bytes, draft: bytes) -> bytes:

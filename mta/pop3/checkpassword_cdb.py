@@ -9,8 +9,9 @@ prog. So many users can have one uid, and none of them an account on this machin
 
     tcpserver 0 pop3 qmail-popup pop.example checkpassword-cdb /etc/logins.cdb qmail-pop3d Maildir
 
-It needs root, unless it already has that uid and that gid. It never takes uid 0. A change of the file counts from the
-next login on. As with checkpassword, APOP does not work.
+It needs root, unless it already has that uid and that gid; then it has no way to leave other groups, and keeps those
+that it was started with. It never takes uid 0 or gid 0. A change of the file counts from the next login on. As with
+checkpassword, APOP does not work.
 
 Exit status:
     1    no such name with that password, or more than 512 bytes
@@ -48,13 +49,14 @@ def main(argv: Argv) -> int:
 
 
 def become_user(login: Login) -> None:
-    """Take uid and gid of *login* for good.
+    """Take uid and gid of *login* for good, and leave other groups, which who has both may not be allowed to.
 
     Raises:
         Temporary: we cannot.
     """
     try:
-        if (os.geteuid(), os.getegid()) != (login.uid, login.gid):
-            become(login.uid, login.gid)
+        become(login.uid, login.gid)
     except OSError as error:
+        if isinstance(error, PermissionError) and (os.geteuid(), os.getegid()) == (login.uid, login.gid):
+            return
         raise Temporary(b"unable to become uid %d, gid %d" % (login.uid, login.gid), error) from None

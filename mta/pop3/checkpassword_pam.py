@@ -30,16 +30,18 @@ Options:
     -h, --help             show this text
     -V, --version          show the version
 
-The password appears nowhere. What differs from the original: options end at the first other word; a user without a
-password is nobody's, whatever nullok says; what modules only have to say, such as that a password will expire soon,
-keeps nobody out; a module may change the user's name; trouble of the machine is 111, also when the home folder or prog
-is missing.
+The password appears nowhere. Trouble that is none of the user's, such as no service or no pamela, is told on descriptor
+2 in any case, for syslog may have nobody who listens.
+
+What differs from the original: options end at the first other word; a user without a password is nobody's, whatever
+nullok says; what modules only have to say, such as that a password will expire soon, keeps nobody out; a module may
+change the user's name; trouble of the machine is 111, also when the home folder or prog is missing.
 
 Exit status:
     0    PAM lets the user in, and there is no prog
     1    it does not, or the login has more than 512 bytes
     2    wrong usage, no service, no login, or a user whom the password file does not have, without -e
-    111  PAM, the user's rights, the home folder or prog is not to be had
+    111  PAM, the user's rights, the home folder or prog is not to be had, which is described on descriptor 2
 
 See also: checkpassword, checkpassword-cdb, qmail-popup
 """
@@ -48,7 +50,8 @@ from __future__ import annotations
 
 import os
 
-from mta.pop3.checkpassword import MISUSED, Misused, enter, name_and_password
+from mta.pop3.checkpassword import MISUSED, Misused, Unacceptable, enter, name_and_password
+from mta.pop3.logins import SHOWN
 from mta.pop3.pam import let_in
 from supervise.account import find_account
 from supervise.command import Argv, Become, command, say
@@ -86,7 +89,7 @@ def main(argv: Argv) -> int:
             become_user(user, b"H" not in given)
     except Trouble as trouble:
         if trouble.line:
-            log.tell(trouble.line)
+            log.tell(trouble.line, ours=not isinstance(trouble, Unacceptable))
         log.trace(b"exiting with status %d" % trouble.code)
         return trouble.code
     if not prog:
@@ -106,9 +109,11 @@ class Log:
     def __init__(self, service: bytes, here: bool, debug: bool) -> None:
         self.service, self.here, self.debug = service, here, debug
 
-    def tell(self, line: bytes) -> None:
-        """Tell of trouble."""
+    def tell(self, line: bytes, ours: bool) -> None:
+        """Tell of trouble, which is *ours* or the user's."""
         self.write("LOG_ERR", line)
+        if ours and not self.here:
+            self.say(line)
 
     def trace(self, line: bytes) -> None:
         """Tell what was done."""
@@ -117,13 +122,17 @@ class Log:
 
     def write(self, level: str, line: bytes) -> None:
         if self.here:
-            say(b"checkpassword-pam: " + line)
+            self.say(line)
             return
         import syslog
 
         syslog.openlog((self.service or b"checkpassword-pam").decode(errors="replace"), syslog.LOG_PID, syslog.LOG_AUTH)
-        syslog.syslog(getattr(syslog, level), line.decode(errors="replace"))
+        syslog.syslog(getattr(syslog, level), line.translate(SHOWN).decode("ascii"))
         syslog.closelog()  # its descriptor is not for what we become
+
+    def say(self, line: bytes) -> None:
+        """Tell it here, with nothing in it that a client has sent to be taken for another line."""
+        say(b"checkpassword-pam: " + line.translate(SHOWN))
 
 
 def log_in(service: bytes, log: Log) -> bytes:

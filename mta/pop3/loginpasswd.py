@@ -4,12 +4,13 @@ Usage: loginpasswd logins name
 
 loginpasswd puts the hash of a new password into the line of name in logins. The password is asked for twice on a
 terminal, else it is the first line of descriptor 0; it is hashed by this machine's method for new ones. All else in
-the file stays as it is, and so do its owner and its mode. It counts when setlogins has made a new database:
+the file stays as it is, and so do its owner and its mode; when logins is a symbolic link, that is so for the file
+that it leads to, and it stays a link. It counts when setlogins has made a new database:
 
     loginpasswd logins ann@dom.example && setlogins logins.cdb logins.tmp <logins
 
 logins is at every moment the old file or the new one. Several can do this at once: they wait for each other by
-logins.lock.
+logins.lock, which stands with logins.tmp beside the file.
 
 Exit status:
     0    done
@@ -51,6 +52,7 @@ def change(path: bytes, name: bytes, hash: bytes) -> None:
         Permanent: there is no such line.
         Temporary: that cannot be done.
     """
+    path = followed(path)
     draft = path + b".tmp"
     try:
         locked = lock(path + b".lock")
@@ -67,6 +69,18 @@ def change(path: bytes, name: bytes, hash: bytes) -> None:
         raise Temporary(obstacle(error, path, draft), error) from None
     finally:
         os.close(locked)
+
+
+def followed(path: bytes) -> bytes:
+    """The file that *path* leads to.
+
+    Raises:
+        Temporary: that cannot be found out.
+    """
+    try:
+        return os.path.realpath(path, strict=True)
+    except OSError as error:
+        raise Temporary(b"unable to read " + path, error) from None
 
 
 def read(path: bytes) -> tuple[bytes, os.stat_result]:

@@ -6,7 +6,7 @@ A line of the text is a user; lines that are empty or begin with `#` say nothing
 
 The name is written in lower case or not, which makes no difference, and the hash as crypt(3) has it; when it is empty
 or begins with `*` or `!`, nobody logs in by that name.  In the cdb, the key is the name in lower case, and the data
-hash, uid, gid and home with NULs between them.  No user has uid 0.
+hash, uid, gid and home with NULs between them.  No user has uid 0 or gid 0.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ NO_ID = (1 << 32) - 1  # what the system calls take for no id at all
 BLANK = b" \t\r\n"
 LOCKED, METHOD = b"*!", b"$_"  # what hashes begin with, but for those of the oldest method, which are
 OLDEST = 13  # bytes long
+SHOWN = bytes(byte if 32 <= byte <= 126 else ord("?") for byte in range(256))  # a table for bytes.translate
 
 
 class Login:
@@ -44,8 +45,9 @@ class Login:
         if self.hash and self.hash[0] not in LOCKED + METHOD and len(self.hash) != OLDEST:
             raise ValueError(b"this is no hash of a password")
         self.uid, self.gid = number(uid), number(gid)
-        if not self.uid:
-            raise ValueError(b"uid 0 is refused")
+        for id, kind in (self.uid, b"uid"), (self.gid, b"gid"):
+            if not id:
+                raise ValueError(kind + b" 0 is refused")
         if not self.home.startswith(b"/"):
             raise ValueError(b"a home begins with a slash")
 
@@ -62,7 +64,7 @@ def number(text: bytes) -> int:
     """
     if text.isdigit() and len(text) <= 10 and int(text) < NO_ID:
         return int(text)
-    raise ValueError(b"this is no uid or gid: " + text)
+    raise ValueError(b"this is no uid or gid: " + text.translate(SHOWN))
 
 
 def compile(lines: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:
@@ -82,7 +84,7 @@ def compile(lines: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:
             if not name or b"\0" in text:
                 raise ValueError(b"a name is not empty, and no line has a NUL")
             if name in found:
-                raise ValueError(b"%s has line %d already" % (name, found[name]))
+                raise ValueError(b"%s has line %d already" % (name.translate(SHOWN), found[name]))
             login = Login(fields)
         except ValueError as wrong:
             raise Permanent(b"input: line %d: %s" % (at, *wrong.args)) from None
@@ -127,7 +129,7 @@ def find(path: bytes, name: bytes) -> Login | None:
     try:
         return None if data is None else Login(data.split(b"\0"))
     except ValueError as wrong:
-        raise Temporary(b"%s: the record of %s is damaged: %s" % (path, name, *wrong.args)) from None
+        raise Temporary(b"%s: the record of %s is damaged: %s" % (path, name.translate(SHOWN), *wrong.args)) from None
 
 
 def with_hash(content: bytes, name: bytes, hash: bytes) -> bytes:
@@ -142,4 +144,4 @@ def with_hash(content: bytes, name: bytes, hash: bytes) -> bytes:
         if colon and user.lower() == name.lower() and not user.startswith(b"#"):
             lines[at] = user + b":" + hash + b"".join(rest.partition(b":")[1:])
             return b"\n".join(lines)
-    raise Permanent(b"there is no line for " + name)
+    raise Permanent(b"there is no line for " + name.translate(SHOWN))

@@ -77,11 +77,11 @@ def typed(command: bytes) -> bytes:
         b"" when there is none, which has been said.
     """
     if os.isatty(0):
-        from getpass import getpass
+        from mta.pop3.prompt import ask
 
         try:
-            first = os.fsencode(getpass("Enter the user's new password: "))
-            again = os.fsencode(getpass("Please type it again for verification: "))
+            first = ask(b"Enter the user's new password: ")
+            again = ask(b"Please type it again for verification: ")
         except EOFError:
             first = again = b""
         if first != again:

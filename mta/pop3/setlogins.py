@@ -13,7 +13,7 @@ A line is a user: a name, the hash of the password as crypt(3) has it, uid, gid,
 
 Upper and lower case do not differ in a name. Nobody logs in by a name whose hash is empty or begins with `*` or `!`;
 loginpasswd gives it another. Blanks at the end of a line do not count, nor do empty lines and lines that begin with
-`#`. No user has uid 0, and no name stands in two lines.
+`#`. No user has uid 0 or gid 0, and no name stands in two lines.
 
     umask 077; setlogins logins.cdb logins.tmp <logins
 

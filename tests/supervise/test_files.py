@@ -95,3 +95,44 @@ def test_a_lock_is_held_as_long_as_its_descriptor(tmp_path: Path) -> None:
         lock(file, wait=False)
     os.close(fd)
     os.close(lock(file, wait=False))
+
+
+def test_a_draft_that_is_there_keeps_its_mode_but_for_a_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for mode, expected in (0o644, 0o664), (0o600, 0o600):
+        Path("draft").write_bytes(OLD)
+        Path("draft").chmod(0o664)
+        with announced(b"name", b"draft", mode):
+            assert Path("draft").stat().st_mode & 0o777 == expected
+        assert Path("name").stat().st_mode & 0o777 == expected
+
+
+def test_a_secret_does_not_go_where_a_link_leads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("precious").write_bytes(OLD)
+    os.link("precious", "draft")
+    with announced(b"name", b"draft", 0o600) as fd:
+        write_all(fd, NEW)
+    os.symlink("precious", "draft")
+    with pytest.raises(FileExistsError), announced(b"name", b"draft", 0o600):
+        pass
+    assert (Path("precious").read_bytes(), Path("name").read_bytes()) == (OLD, NEW)
+
+
+def test_a_crash_while_a_secret_is_written_leaves_the_old_file_or_the_new_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    seen = set()
+
+    def fresh() -> None:
+        Path("draft").write_bytes(b"left")
+        Path("name").write_bytes(OLD)
+
+    def change() -> None:
+        with announced(b"name", b"draft", 0o600) as fd:
+            write_all(fd, NEW)
+
+    for _ in crashes_of(change, fresh):
+        seen.add(Path("name").read_bytes())
+    assert seen == {OLD, NEW}

@@ -181,7 +181,6 @@ def test_lines_go_to_syslog_as_the_service_s_unless_they_are_wanted_here(pam: Pa
     debugged = told("-de", "-s", "unix", "true")
     assert [syslog.LOG_DEBUG, "authentication succeeded"] in debugged
     assert "joe's secret" not in str(debugged)
-    assert told("true")[1] == [syslog.LOG_ERR, "there is no service: say -s or set PAM_SERVICE"]
 
 
 def test_the_password_is_nowhere_in_what_the_program_gets(pam: Pam) -> None:
@@ -233,3 +232,29 @@ def test_with_any_fault_a_login_is_put_off(monkeypatch: pytest.MonkeyPatch) -> N
     assert (last.code, last.err) == (0, b"") and len(failed) > 3
     assert {outcome.code for outcome in failed} <= {0, 111}
     assert not any(b"bug" in outcome.err for outcome in failed)
+
+
+def test_trouble_that_is_none_of_the_user_s_is_said_here_too_for_syslog_may_have_no_listener(
+    pam: Pam, tmp_path: Path
+) -> None:
+    log = SystemLog(tmp_path)
+    (tmp_path / "pamela.py").write_text("raise ModuleNotFoundError\n")
+    for words, code, line in (
+        ((), 2, "there is no service: say -s or set PAM_SERVICE"),
+        (("-s", "open"), 111, "the Python package pamela is not installed"),
+    ):
+        log.file.unlink(missing_ok=True)
+        command = (*pam.seen_by, "checkpassword-pam", *words, "true")
+        assert given_login(login("joe-test", "x"), *command, env=log.env) == failed(line, code)
+        assert log.read()[1] == [syslog.LOG_ERR, line]
+
+
+def test_what_a_client_sends_is_no_line_of_its_own(pam: Pam, tmp_path: Path) -> None:
+    name, shown = "ann\ncheckpassword-pam: \x1b[2Jbob", "ann?checkpassword-pam: ?[2Jbob"
+    err = pam.check(name, "x", "-de", "-s", "open").err
+    assert err.splitlines()[0].decode() == f"checkpassword-pam: asking the modules of open about {shown}"
+    missing = failed(f"the password file does not have {shown}, which takes -e", 2)
+    assert pam.check(name, "x", "-s", "open", "true") == missing
+    log = SystemLog(tmp_path)
+    given_login(login(name, "x"), *pam.seen_by, "checkpassword-pam", "-de", "-s", "open", env=log.env)
+    assert [syslog.LOG_DEBUG, f"asking the modules of open about {shown}"] in log.read()

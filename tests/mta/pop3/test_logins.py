@@ -110,6 +110,7 @@ def test_trouble_is_said_and_passes(site: Site, tmp_path: Path) -> None:
     assert given_login(*words) == fatal(f"unable to read {table}: protocol error")
     for data, why in (
         (MD5 + b"\0000\0000\0/", "uid 0 is refused"),
+        (MD5 + b"\0001\0000\0/", "gid 0 is refused"),
         (MD5, "a user has a name, a hash, a uid, a gid and a home, with colons between them"),
     ):
         cdb.write(bytes(table), bytes(tmp_path / "tmp"), [(b"ann", data)])
@@ -159,6 +160,8 @@ def test_only_its_owner_reads_the_database_whatever_the_umask(site: Site) -> Non
         (b"ann:secret:1:1:/", b"this is no hash of a password"),
         (b"ann::0:1:/", b"uid 0 is refused"),
         (b"ann::00:1:/", b"uid 0 is refused"),
+        (b"ann::1:0:/", b"gid 0 is refused"),
+        (b"ann::1\x1b[2J:1:/", b"this is no uid or gid: 1?[2J"),
         (b"ann::vmail:1:/", b"this is no uid or gid: vmail"),
         (b"ann::1::/", b"this is no uid or gid: "),
         (b"ann::1:-1:/", b"this is no uid or gid: -1"),
@@ -321,3 +324,54 @@ def test_the_hash_of_a_line_that_has_no_more_is_set_too() -> None:
     assert with_hash(b"ann:\nbob:*:1", b"bob", b"$x") == b"ann:\nbob:$x:1"
     assert with_hash(b"ann:", b"Ann", b"$x") == b"ann:$x"
     assert logins.number(b"4294967294") == 4294967294
+
+
+def test_a_name_with_control_bytes_is_said_without_them(tmp_path: Path) -> None:
+    twice = run("setlogins", "l.cdb", "l.tmp", input=b"a\x1bb:*:1:1:/\n" * 2, cwd=tmp_path)
+    assert twice == (100, b"", b"setlogins: fatal: input: line 2: a?b has line 1 already\n")
+    (tmp_path / "logins").write_bytes(b"")
+    none = run("loginpasswd", tmp_path / "logins", "a\nb", input=b"x\n")
+    assert none == (100, b"", b"loginpasswd: fatal: there is no line for a?b\n")
+    cdb.write(bytes(tmp_path / "l.cdb"), bytes(tmp_path / "l.tmp"), [(b"a\nb", MD5)])
+    code, _, err = given_login(login("a\nb", "password"), "checkpassword-cdb", tmp_path / "l.cdb", "true")
+    assert code == 111 and b"the record of a?b is damaged" in err
+
+
+def test_hashes_are_nobody_else_s_whatever_draft_was_there(tmp_path: Path) -> None:
+    draft = tmp_path / "l.tmp"
+    draft.write_bytes(b"left by a crash, or put there")
+    draft.chmod(0o666)
+    with draft.open("rb") as spy:
+        done = run("setlogins", "l.cdb", "l.tmp", input=b"ann:%s:1:1:/\n" % MD5, cwd=tmp_path)
+        assert done == (0, b"", b"")
+        assert MD5 not in spy.read()
+    about = (tmp_path / "l.cdb").stat()
+    assert (about.st_mode & 0o777, about.st_uid) == (0o600, os.geteuid())
+    assert os.listdir(tmp_path) == ["l.cdb"]
+
+
+@pytest.mark.parametrize("target", ["real/logins", "../elsewhere/logins"])
+def test_a_link_to_the_file_stays_one(target: str, tmp_path: Path) -> None:
+    folder = tmp_path / "here"
+    (folder / target).parent.mkdir(parents=True) if target[0] != "." else (tmp_path / "elsewhere").mkdir()
+    folder.mkdir(exist_ok=True)
+    (folder / target).write_text("ann::1:1:/\n")
+    (folder / "logins").symlink_to(target)
+    assert run("loginpasswd", "logins", "ann", input=b"new one\n", cwd=folder) == (0, b"", b"")
+    assert os.readlink(folder / "logins") == target
+    assert passwords.matches(b"new one", (folder / target).read_bytes().split(b":")[1])
+    assert sorted(os.listdir((folder / target).parent)) == ["logins", "logins.lock"]
+    (folder / target).unlink()
+    lost = b"loginpasswd: fatal: unable to read logins: file does not exist\n"
+    assert run("loginpasswd", "logins", "ann", input=b"x\n", cwd=folder) == (111, b"", lost)
+
+
+@pytest.mark.root
+def test_who_is_the_user_already_leaves_other_groups_if_that_can_be(site: Site) -> None:
+    table = site.folder / "readable.cdb"
+    write(bytes(table), bytes(table) + b".tmp", compile([b"ann:%s:%d:%d:/" % (MD5, VMAIL, GROUP)]))
+    os.chmod(table, 0o644)
+    user = ("setpriv", f"--reuid={VMAIL}", f"--regid={GROUP}", f"--groups={GROUP},61033")
+    check = ("checkpassword-cdb", table, "id", "-G")
+    for more, groups in ((), b"61032 61033\n"), (("--inh-caps=+setgid", "--ambient-caps=+setgid"), b"61032\n"):
+        assert given_login(login("ann", "password"), *user, *more, *check) == (0, groups, b"")
