@@ -17,6 +17,7 @@ from tools.vmailmgr import mailboxes
 from tools.vmailmgr.entry import Entry
 from tools.vmailmgr.settings import Settings
 from tools.vmailmgr.table import Table
+from tools.vmailmgr.values import CONTROL, refusal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 UNKNOWN = b"Invalid or unknown virtual user"
 LIMITS = ("hardquota", "softquota", "msgsize", "msgcount")
+CHECKED = ("directory", "forwards", "personal", "expiry", *LIMITS)  # what others say a new user has
 
 
 class Refused(Trouble):
@@ -88,6 +90,8 @@ class Domain:
         """
         check_name(entry.name)
         check_password(entry.password)
+        for attribute in CHECKED:
+            check_value(attribute, getattr(entry, attribute))
         with self.table:
             if self.table.look_up(entry.name) is not None:
                 raise Taken(b"User already exists")
@@ -99,9 +103,10 @@ class Domain:
         """Give an attribute of the user *name* another value.
 
         Raises:
-            Refused: there is no such user.
+            Refused: there is no such user, or nobody can have that value.
             Temporary: it cannot be done.
         """
+        check_value(attribute, value)
         with self.table:
             entry = self.existing(name, UNKNOWN)
             setattr(entry, attribute, value)
@@ -165,7 +170,7 @@ class Domain:
 
 def check_name(name: bytes) -> None:
     """Raise `Refused` when no user may be called *name*."""
-    if not name or any(byte in b"/:\n\r\t \0" for byte in name):
+    if not name or any(byte in b"/: " or byte in CONTROL for byte in name):
         raise Refused(b"Virtual user or alias name contains invalid characters")
 
 
@@ -173,6 +178,13 @@ def check_password(password: bytes) -> None:
     """Raise `Refused` when *password* can be none, or no hash of one."""
     if not password or any(byte in b"\n\r\0" for byte in password):
         raise Refused(b"Password field contains invalid characters")
+
+
+def check_value(attribute: str, value: object) -> None:
+    """Raise `Refused` when nobody can have *value* as this *attribute*."""
+    found = refusal(attribute, value)
+    if found:
+        raise Refused(found)
 
 
 class Managing:
