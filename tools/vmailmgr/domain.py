@@ -93,6 +93,7 @@ class Domain:
         for attribute in CHECKED:
             check_value(attribute, getattr(entry, attribute))
         with self.table:
+            self.check_at_rest()
             if self.table.look_up(entry.name) is not None:
                 raise Taken(b"User already exists")
             if entry.directory:
@@ -108,6 +109,7 @@ class Domain:
         """
         check_value(attribute, value)
         with self.table:
+            self.check_at_rest()
             entry = self.existing(name, UNKNOWN)
             setattr(entry, attribute, value)
             self.table.put(entry)
@@ -122,6 +124,7 @@ class Domain:
         new = new.lower()
         check_name(new)
         with self.table:
+            self.check_at_rest()
             entry = self.existing(old, b"User does not exist")
             if self.table.look_up(new) is not None:
                 raise Refused(b"User '%s' already exists" % new)
@@ -150,6 +153,7 @@ class Domain:
             Temporary: it cannot be done.
         """
         with self.table:
+            self.check_at_rest()
             entry = self.existing(name, b"User does not exist")
             if entry.has_mailbox and not mailbox_too:
                 raise Refused(b"User has a mailbox")
@@ -166,6 +170,20 @@ class Domain:
             raise Refused(b"User '%s' does not exist" % forward)
         if forward.count(b"@") > 1:
             raise Refused(b"Address '%s' is invalid:   Address contains more than one at (@) symbol" % forward)
+
+    def check_at_rest(self) -> None:
+        """See that no vrehash has been cut short, while we hold the lock: the table does not say where mailboxes are.
+
+        Raises:
+            Temporary: one has.
+        """
+        new = self.settings.beside_users(b"new.")
+        try:
+            moving = mailboxes.is_there(new)
+        except OSError as error:
+            raise Temporary(b"unable to find " + new, error) from None
+        if moving:
+            raise Temporary(b"vrehash has been cut short, and left '%s/': give it again" % new)
 
 
 def check_name(name: bytes) -> None:

@@ -31,6 +31,7 @@ def main(argv: Argv) -> int:
         raise Usage
     table = managing.domain.table
     with table:
+        managing.domain.check_at_rest()
         entries = list(table.entries()) if mailboxes.is_there(table.path) else listed(managing)
         for entry in entries:
             if not entry.directory:
