@@ -18,6 +18,7 @@ from tools.vmailmgr.folders import Folders
 from tools.vmailmgr.home import enter
 from tools.vmailmgr.settings import Settings
 from tools.vmailmgr.table import Table
+from tools.vmailmgr.values import CONTROL, refusal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 UNKNOWN = b"Invalid or unknown virtual user"
 LIMITS = ("hardquota", "softquota", "msgsize", "msgcount")
+CHECKED = ("directory", "forwards", "personal", "expiry", *LIMITS)  # what others say a new user has
 
 
 class Refused(Trouble):
@@ -89,7 +91,10 @@ class Domain:
         """
         check_name(entry.name)
         check_password(entry.password)
+        for attribute in CHECKED:
+            check_value(attribute, getattr(entry, attribute))
         with self.table:
+            self.check_at_rest()
             if self.table.look_up(entry.name) is not None:
                 raise Taken(b"User already exists")
             if entry.directory:
@@ -121,10 +126,12 @@ class Domain:
         """Give an attribute of the user *name* another value.
 
         Raises:
-            Refused: there is no such user.
+            Refused: there is no such user, or nobody can have that value.
             Temporary: it cannot be done.
         """
+        check_value(attribute, value)
         with self.table:
+            self.check_at_rest()
             entry = self.existing(name, UNKNOWN)
             setattr(entry, attribute, value)
             self.table.put(entry)
@@ -139,6 +146,7 @@ class Domain:
         new = new.lower()
         check_name(new)
         with self.table:
+            self.check_at_rest()
             entry = self.existing(old, b"User does not exist")
             if self.table.look_up(new) is not None:
                 raise Refused(b"User '%s' already exists" % new)
@@ -167,6 +175,7 @@ class Domain:
             Temporary: it cannot be done.
         """
         with self.table:
+            self.check_at_rest()
             entry = self.existing(name, b"User does not exist")
             if entry.has_mailbox and not mailbox_too:
                 raise Refused(b"User has a mailbox")
@@ -191,10 +200,24 @@ class Domain:
         if forward.count(b"@") > 1:
             raise Refused(b"Address '%s' is invalid:   Address contains more than one at (@) symbol" % forward)
 
+    def check_at_rest(self) -> None:
+        """See that no vrehash has been cut short, while we hold the lock: the table does not say where mailboxes are.
+
+        Raises:
+            Temporary: one has.
+        """
+        new = self.settings.beside_users(b"new.")
+        try:
+            moving = mailboxes.is_there(new)
+        except OSError as error:
+            raise Temporary(b"unable to find " + new, error) from None
+        if moving:
+            raise Temporary(b"vrehash has been cut short, and left '%s/': give it again" % new)
+
 
 def check_name(name: bytes) -> None:
     """Raise `Refused` when no user may be called *name*."""
-    if not name or any(byte in b"/:\n\r\t \0" for byte in name):
+    if not name or any(byte in b"/: " or byte in CONTROL for byte in name):
         raise Refused(b"Virtual user or alias name contains invalid characters")
 
 
@@ -202,6 +225,13 @@ def check_password(password: bytes) -> None:
     """Raise `Refused` when *password* can be none, or no hash of one."""
     if not password or any(byte in b"\n\r\0" for byte in password):
         raise Refused(b"Password field contains invalid characters")
+
+
+def check_value(attribute: str, value: object) -> None:
+    """Raise `Refused` when nobody can have *value* as this *attribute*."""
+    found = refusal(attribute, value)
+    if found:
+        raise Refused(found)
 
 
 class Managing:

@@ -8,7 +8,7 @@ and its value. What has no limit is N/A. A user who forwards to several has seve
 Exit status:
     0    done
     1    there is no such user; or wrong usage
-    111  the table cannot be read
+    111  the table cannot be read, or has a value with a line end in it
 
 See also: listvdomain, vchattr
 """
@@ -19,6 +19,7 @@ from supervise.command import Argv, command
 from supervise.errors import Usage
 from supervise.fd import write_all
 from tools.vmailmgr.domain import Managing
+from tools.vmailmgr.values import one_line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def main(argv: Argv) -> int:
     if entry is None:
         managing.complain(b"No such user")
         return 1
-    write_all(1, b"".join(name + b": " + value + b"\n" for name, value in fields(entry)))
+    write_all(1, b"".join(name + b": " + one_line(name, value) + b"\n" for name, value in fields(entry)))
     return 0
 
 

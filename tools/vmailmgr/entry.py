@@ -114,6 +114,8 @@ def current(name: bytes, data: bytes) -> Entry:
 
 def old(name: bytes, data: bytes) -> Entry:
     """The user of a record of the oldest kind, without the colon in front."""
+    if b"\0" in data:
+        raise ValueError(data)
     password, destination = data.split(b":", 1)
     if destination.startswith((b".", b"/")):
         return Entry(name, password, destination, [], True)

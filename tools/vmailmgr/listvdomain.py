@@ -13,7 +13,7 @@ Options:
 Exit status:
     0    done
     1    there is no such user, or no table; or wrong usage
-    111  the table cannot be read
+    111  the table cannot be read, or has a name or an address with a line end in it
 
 See also: vadduser
 """
@@ -25,6 +25,7 @@ import os
 from supervise.command import Argv, command
 from supervise.fd import write_all
 from tools.vmailmgr.domain import Managing
+from tools.vmailmgr.values import one_line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -58,6 +59,10 @@ def main(argv: Argv) -> int:
 
 
 def line(entry: Entry) -> bytes:
-    """What is printed of a user."""
+    """What is printed of a user.
+
+    Raises:
+        Temporary: it is not a single line.
+    """
     mailbox = (b"Yes" if entry.has_mailbox else b"No") + (b"" if entry.enabled else b"(disabled)")
-    return b" ".join([entry.name, mailbox, *entry.forwards]) + b"\n"
+    return one_line(b"a user", b" ".join([entry.name, mailbox, *entry.forwards])) + b"\n"

@@ -20,6 +20,8 @@ A file is looked for in `.vmailmgr` in the domain's home, then in /etc/vmailmgr;
 
 from __future__ import annotations
 
+import os
+
 from mta.control import MOST_DIGITS
 from supervise import environment
 from supervise.errors import Temporary
@@ -67,6 +69,11 @@ class Settings:
     def folder(self, name: bytes, default: bytes) -> bytes:
         """The folder that the file *name* has, with a slash at its end."""
         return self.value(name, default).rstrip(b"/") + b"/"
+
+    def beside_users(self, prefix: bytes) -> bytes:
+        """The folder next to that of the mailboxes, with *prefix* in front of its name."""
+        folder, name = os.path.split(self.folder(b"user-dir", b"users").rstrip(b"/"))
+        return os.path.join(folder, prefix + name)
 
     def number(self, name: bytes, default: int | None = None) -> int | None:
         """The number in the file *name*; None: no limit.

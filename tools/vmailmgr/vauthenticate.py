@@ -10,7 +10,7 @@ Exit status:
     0    the user may log in
     1    no such user with that password, or one who has expired
     2    descriptor 0 does not have what it should
-    111  trouble that may pass
+    111  trouble that may pass, or a value with a line end in it, which would pass for another line
 
 See also: checkvpw
 """
@@ -22,6 +22,7 @@ from supervise.errors import Temporary
 from supervise.fd import Reader, write_all
 from tools.vmailmgr.login import Rejected, enter_domain, entry_with, owner_of
 from tools.vmailmgr.settings import Settings
+from tools.vmailmgr.values import one_line
 
 MOST = 511  # bytes
 MISUSED = 2
@@ -49,7 +50,7 @@ def answer(user: bytes, domain: bytes, password: bytes) -> bytes:
 
     Raises:
         Rejected: it is not.
-        Temporary: that cannot be known now.
+        Temporary: that cannot be known now, or what the table has cannot be told.
     """
     owner = owner_of(user, domain)
     if not owner.ext:
@@ -64,4 +65,4 @@ def answer(user: bytes, domain: bytes, password: bytes) -> bytes:
         (b"MAILDIR", entry.directory),
         (b"VUSER", entry.name),
     ]
-    return b"".join(name + b"=" + value + b"\n" for name, value in lines)
+    return b"".join(name + b"=" + one_line(name, value) + b"\n" for name, value in lines)

@@ -5,14 +5,17 @@ Usage: vrehash
 vrehash is for when user-dir-bits or user-dir-slices has been changed. It moves each mailbox of the domain whose home
 HOME is into the folder new.users, and when all are there, says so in the table, calls users backup.users and new.users
 users; with user-dir, these names have what that says in place of users. What is no mailbox stays in backup.users,
-which can go then. A user whose mailbox is missing is named and left as he is.
+which can go then. If user-dir has slashes in it, they stand beside its last component. A user whose mailbox is missing
+is named and left as he is.
 
 Meanwhile mail for those whose mailbox has been moved is deferred. If vrehash is cut short, give it again: it goes on
-where it was. In the original the folder must be put in order by hand, and all mail for the domain is deferred.
+where it was; until then every command that would change the table exits 111. In the original the folder must be put in
+order by hand, and all mail for the domain is deferred.
 
 Exit status:
     0    done
-    1    there is a folder backup.users already, or a mailbox was missing; or wrong usage
+    1    there is a folder backup.users already, user-dir names no folder that can be moved, or a mailbox was missing;
+         or wrong usage
     111  trouble with a file; give the command again
 
 See also: vadduser, vupgrade
@@ -45,7 +48,7 @@ def main(argv: Argv) -> int:
         try:
             return moving.all()
         except OSError as error:
-            raise Temporary(b"unable to move the mailboxes", error) from None
+            raise Temporary(b"unable to move the folder of mailboxes", error) from None
 
 
 class Moving:
@@ -53,21 +56,28 @@ class Moving:
 
     Attributes:
         users, new, backup: the folder of mailboxes, the one that takes its place, and where the old one goes.
+
+    Raises:
+        Refused: the folder of mailboxes cannot be moved; said.
     """
 
     def __init__(self, managing: Managing) -> None:
         self.managing, self.domain = managing, managing.domain
-        self.users = managing.domain.settings.folder(b"user-dir", b"users").rstrip(b"/")
-        self.new, self.backup = b"new." + self.users, b"backup." + self.users
+        self.users, self.new, self.backup = map(self.domain.settings.beside_users, (b"", b"new.", b"backup."))
+        if os.path.basename(self.users) in (b"", b".", b".."):
+            raise managing.refused(b"error: the user directory '%s/' cannot be moved." % self.users)
 
     def all(self) -> int:
         """Move all; an exit code.
 
         Raises:
             Refused: the last backup is still there; said.
-            OSError: one cannot be moved.
+            Temporary: a mailbox cannot be moved.
+            OSError: their folder cannot be.
         """
         missing = 0
+        if not is_there(self.users) and not is_there(self.new):
+            os.makedirs(self.users, 0o755)  # all mailboxes are elsewhere, or there are none
         if is_there(self.users):  # else only the last name is still to be given
             if is_there(self.backup):
                 raise self.managing.refused(b"error: backup directory '%s/' already exists." % self.backup)
@@ -82,15 +92,41 @@ class Moving:
         return min(missing, 1)
 
     def move(self, entry: Entry) -> bool:
-        """Move the mailbox of *entry*, if that is not done yet, and have the entry say so; whether there is one."""
+        """Move the mailbox of *entry*, if that is not done yet, and have the entry say so; whether there is one.
+
+        Raises:
+            Temporary: it cannot be moved.
+        """
         wanted = self.domain.directory(entry.name)
-        new = self.new + wanted.removeprefix(self.users)
-        os.makedirs(os.path.dirname(new), 0o755, exist_ok=True)
+        new = os.path.join(self.new, wanted.removeprefix(self.domain.settings.folder(b"user-dir", b"users")))
         try:
-            files.rename(entry.directory.rstrip(b"/"), new)
-        except FileNotFoundError:
-            if not is_there(new):
-                self.managing.complain(b"the mailbox %s of '%s' is missing" % (entry.directory, entry.name))
-                return False
-        entry.directory = b"./" + wanted
-        return True
+            os.makedirs(os.path.dirname(new), 0o755, exist_ok=True)
+            found = moved(entry.directory.rstrip(b"/"), new)
+        except OSError as error:
+            raise Temporary(b"unable to move the mailbox %s of '%s'" % (entry.directory, entry.name), error) from None
+        if found:
+            entry.directory = os.path.join(b"./", wanted)
+        else:
+            self.managing.complain(b"the mailbox %s of '%s' is missing" % (entry.directory, entry.name))
+        return found
+
+
+def moved(old: bytes, new: bytes) -> bool:
+    """Move the folder *old*, if it is there; whether *new* is there now.
+
+    If it cannot be moved, the folders above *new* go as far as they are empty: then nothing is moved yet.
+
+    Raises:
+        OSError: that cannot be done.
+    """
+    try:
+        files.rename(old, new)
+    except FileNotFoundError:
+        return is_there(new)
+    except OSError:
+        try:
+            os.removedirs(os.path.dirname(new))
+        except OSError:
+            pass
+        raise
+    return True

@@ -66,11 +66,12 @@ def hook(managing: Managing, name: bytes) -> None:
 def make_folder(managing: Managing) -> None:
     """Make the folder of the mailboxes."""
     folder = managing.domain.settings.folder(b"user-dir", b"users")
-    if not os.path.isdir(folder):
-        os.mkdir(folder, 0o755)
-        managing.tell(b"created users directory.")
-    else:
-        managing.tell(b"users directory already exists.")
+    with managing.domain.table:
+        managing.domain.check_at_rest()
+        there = os.path.isdir(folder)
+        if not there:
+            os.mkdir(folder, 0o755)
+    managing.tell(b"users directory already exists." if there else b"created users directory.")
 
 
 def add_alias(managing: Managing, name: bytes) -> bool:

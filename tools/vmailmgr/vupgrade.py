@@ -33,6 +33,7 @@ def main(argv: Argv) -> int:
         raise Usage
     table = managing.domain.table
     with table:
+        managing.domain.check_at_rest()
         entries = list(table.entries()) if mailboxes.is_there(table.path) else listed(managing)
         folders = Folders(managing.domain.settings, entries)
         for entry in entries:
