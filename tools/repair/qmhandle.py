@@ -31,9 +31,9 @@ envelope sender), From, To, Cc, Subject, Date as far as there are such, Size in 
 question mark there; so it is with -m when descriptor 1 is a terminal.
 
 To delete, and for -t, qmail-send must not run.  If it does, qmhandle stops its service (svc -d), which waits for the
-deliveries under way, and starts it again in the end, also when something fails or a signal ends it; only a KILL leaves
-the service down.  A message is deleted file by file, and is in a legal state in between.  What it does is told on
-descriptor 2.
+deliveries under way, and starts it again in the end, also when something fails, when nobody reads any more what it
+prints, or when a signal ends it; only a KILL leaves the service down.  A message is deleted file by file, and is in a
+legal state in between.  What it does is told on descriptor 2.
 
 Differences from the original: numbers are listed in order.  -t needs qmail-send stopped, and looks at all recipients
 that wait, those on this machine too.  -N prints the numbers.
@@ -54,6 +54,7 @@ from __future__ import annotations
 
 import os
 
+from mta.control import MOST_DIGITS
 from mta.home import enter, step_down
 from mta.queue.qread import visible
 from supervise.command import Argv, command, say
@@ -128,7 +129,7 @@ class Handler:
         self.doomed: set[int] = set()
         self.patterns = {(letter, value): pattern(letter, value) for letter, value in found if letter in PATTERNS}
         for letter, value in found:
-            if letter in b"md" and not value.isdigit():
+            if letter in b"md" and not (value.isdigit() and len(value) <= MOST_DIGITS):
                 raise Permanent(visible(value) + b" is no number of a message")
 
     def act(self) -> None:
