@@ -22,7 +22,7 @@ def parse(text: bytes) -> str | None:
         address, percent, interface = text.decode("ascii", "replace").partition("%")
         try:
             return socket.inet_ntop(socket.AF_INET6, socket.inet_pton(socket.AF_INET6, address)) + percent + interface
-        except OSError:
+        except (OSError, ValueError):  # the latter for a NUL
             return None
     numbers = [number.lstrip(b"0") or number[:1] for number in text.split(b".")]
     if len(numbers) == 4 and all(number.isdigit() and len(number) <= 3 and int(number) < 256 for number in numbers):
