@@ -18,11 +18,11 @@ def parse(text: bytes) -> str | None:
     An IPv6 address may name its interface: `fe80::1%eth0`.  As the originals read them,
     the numbers of an IPv4 address may begin with zeros and are decimal nevertheless.
     """
-    if b":" in text:
+    if b":" in text and b"\0" not in text:  # which no name of an interface has either
         address, percent, interface = text.decode("ascii", "replace").partition("%")
         try:
             return socket.inet_ntop(socket.AF_INET6, socket.inet_pton(socket.AF_INET6, address)) + percent + interface
-        except (OSError, ValueError):  # the latter for a NUL
+        except OSError:
             return None
     numbers = [number.lstrip(b"0") or number[:1] for number in text.split(b".")]
     if len(numbers) == 4 and all(number.isdigit() and len(number) <= 3 and int(number) < 256 for number in numbers):

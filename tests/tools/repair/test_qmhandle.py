@@ -7,6 +7,7 @@ import itertools
 import os
 import pty
 import re
+import resource
 import shutil
 import signal
 import subprocess
@@ -465,7 +466,17 @@ def test_a_number_that_no_message_can_have_is_refused_before_anything_is_stopped
     mail.run("qmhandle", "-D")
 
 
+@pytest.fixture
+def little_memory() -> Iterator[None]:
+    """Whoever reads without end fails, and the machine does not."""
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (1 << 31, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_AS, before)
+
+
 @pytest.mark.parametrize("kind", ["info", "local", "todo"])
+@pytest.mark.usefixtures("little_memory")
 def test_a_file_without_end_hides_no_other_message(queue: Handled, kind: str) -> None:
     name = "new" if kind == "todo" else "local"
     os.truncate(queue.place(kind, queue.number[name]), 1 << 40)
