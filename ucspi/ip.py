@@ -18,7 +18,7 @@ def parse(text: bytes) -> str | None:
     An IPv6 address may name its interface: `fe80::1%eth0`.  As the originals read them,
     the numbers of an IPv4 address may begin with zeros and are decimal nevertheless.
     """
-    if b":" in text:
+    if b":" in text and b"\0" not in text:  # which no name of an interface has either
         address, percent, interface = text.decode("ascii", "replace").partition("%")
         try:
             return socket.inet_ntop(socket.AF_INET6, socket.inet_pton(socket.AF_INET6, address)) + percent + interface

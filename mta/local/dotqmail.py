@@ -73,18 +73,21 @@ def find(dash: bytes, ext: bytes, mask: int, folder: bytes = b"") -> DotQmail | 
     Raises:
         Temporary: there is one that must not or cannot be read now.
     """
-    name = folder + stem(dash, ext)
-    if found := read(name, mask):
-        exact = name[len(name) - len(ext) :].endswith(b"default")
-        found.default = ext[-len(b"default") :] if exact else None
-        return found
+    for name, default in names(dash, ext):
+        if found := read(folder + name, mask):
+            found.default = default
+            return found
+    return None
+
+
+def names(dash: bytes, ext: bytes) -> Iterator[tuple[bytes, bytes | None]]:
+    """The names that the .qmail file for *ext* may have, and what `default` stands for then; the first one counts."""
+    name = stem(dash, ext)
+    exact = name[len(name) - len(ext) :].endswith(b"default")
+    yield name, ext[-len(b"default") :] if exact else None
     for end in range(len(ext), -1, -1):
         if not end or ext[end - 1 : end] == b"-":
-            found = read(name[: len(name) - len(ext) + end] + b"default", mask)
-            if found:
-                found.default = ext[end:]
-                return found
-    return None
+            yield name[: len(name) - len(ext) + end] + b"default", ext[end:]
 
 
 def read(name: bytes, mask: int) -> DotQmail | None:

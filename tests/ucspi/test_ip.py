@@ -28,6 +28,9 @@ from ucspi import ip
         (b"0", None),
         (b"1:2", None),
         (b"\xff::", None),
+        (b"::1\0", None),
+        (b"fe80::1%\0", None),
+        (b"1.2.3.4:\0", None),
         ("1.2.3.\N{SUPERSCRIPT TWO}".encode(), None),
     ],
 )

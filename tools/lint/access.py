@@ -9,6 +9,7 @@ from mta.home import account, path, plain
 from mta.setup.inspect import findings
 from mta.setup.plan import folders
 from supervise.errors import reason
+from tools.lint.settings import guarded
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,7 +36,13 @@ READERS = {b"qmaild": SMTPD, b"qmailr": REMOTE, b"qmails": SEND}
 
 
 def complaints(*settings: Folder) -> Complaints:
-    """What is wrong with owners and modes of the home's folders, and of the files in *settings*."""
+    """What is wrong with owners and modes of the home's folders, and of the files in *settings*.
+
+    Raises:
+        Temporary: a folder cannot be looked at, or a user of the system is missing.
+    """
+    for role in READERS:
+        account(role)
     for piece in folders():
         if piece.path in FOLDERS:
             file = path(piece.path) if piece.path else path()
@@ -46,13 +53,18 @@ def complaints(*settings: Folder) -> Complaints:
 def of_files(*settings: Folder, readers: dict[bytes, list[bytes]] = READERS) -> Complaints:
     """What is wrong with owners and modes of the files in *settings*; *readers* are who reads which of them."""
     for file, name in ((folder.file(name), name) for folder in settings for name in folder.names):
-        try:
-            found = os.stat(path(file))
-        except OSError as error:
-            yield file, 0, b"cannot be looked at: " + reason(error)
-            continue
-        if stat.S_ISREG(found.st_mode):
-            yield from ((file, 0, what) for what in rights(name, found, readers))
+        yield from guarded(file, of_file(file, name, readers))
+
+
+def of_file(file: bytes, name: bytes, readers: dict[bytes, list[bytes]]) -> Complaints:
+    """What is wrong with owner and mode of *file*, which is called *name* in its folder."""
+    try:
+        found = os.stat(path(file))
+    except OSError as error:
+        yield file, 0, b"cannot be looked at: " + reason(error)
+        return
+    if stat.S_ISREG(found.st_mode):
+        yield from ((file, 0, what) for what in rights(name, found, readers))
 
 
 def rights(name: bytes, found: os.stat_result, readers: dict[bytes, list[bytes]]) -> Iterator[bytes]:

@@ -12,20 +12,20 @@ from supervise.errors import Temporary, reason
 from tools.lint.access import may
 from tools.lint.dotqmail import wrong_instructions
 from tools.lint.mailboxes import alias_home, lacks
-from tools.lint.settings import returns
+from tools.lint.settings import guarded, returns, too_large
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from tools.lint.settings import Complaints, Found
 
 FOLDER = b"alias/"
+LARGEST = 1 << 22  # bytes of a .qmail file that is read: more than a hundred thousand addresses have
 
 
 def complaints() -> Complaints:
     """What is wrong with the aliases."""
     for name in ALIASES:
-        if lack := lacks(name):
-            yield FOLDER + b".qmail-" + name, 0, b"missing; %s, so mail for %s bounces" % (lack, name)
+        yield from guarded(FOLDER + b".qmail-" + name, missing(name))
     folder = alias_home()
     try:
         names = os.listdir(folder)
@@ -34,8 +34,14 @@ def complaints() -> Complaints:
         return
     for name in names:
         if name == b".qmail" or name.startswith(b".qmail-"):
-            for at, what in wrong(folder + b"/" + name):
-                yield FOLDER + name, at, what
+            found = ((FOLDER + name, at, what) for at, what in wrong(folder + b"/" + name))
+            yield from guarded(FOLDER + name, found)
+
+
+def missing(name: bytes) -> Complaints:
+    """That the alias *name* is missing."""
+    if lack := lacks(name):
+        yield FOLDER + b".qmail-" + name, 0, b"missing; %s, so mail for %s bounces" % (lack, name)
 
 
 def wrong(file: bytes) -> Found:
@@ -46,7 +52,12 @@ def wrong(file: bytes) -> Found:
     if b"." in name[1:]:
         yield 0, b"a dot in the name, and one in an address is looked for as a colon"
     try:
-        found, holds = os.stat(file), dotqmail.read(file, 0)
+        found = os.stat(file)
+        if stat.S_ISREG(found.st_mode) and found.st_size > LARGEST:
+            yield 0, too_large(found)
+            holds: dotqmail.DotQmail | None = dotqmail.DotQmail(b"", False, None)
+        else:
+            holds = dotqmail.read(file, 0)
     except OSError as error:
         yield 0, b"cannot be looked at: " + reason(error)
         return
@@ -64,7 +75,7 @@ def wrong(file: bytes) -> Found:
     if not plain() and not may(found, owner, os.R_OK):
         yield 0, b"mode %04o: alias may not read it, so mail waits" % stat.S_IMODE(found.st_mode)
     yield from returns(holds.content)
-    yield from wrong_instructions(holds.content, holds.only_forward)
+    yield from wrong_instructions(holds.content, holds.only_forward, os.path.dirname(file))
 
 
 def mask() -> int:

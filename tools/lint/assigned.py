@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mta.local.users import User, record, records
 from supervise.errors import Temporary
-from tools.lint.settings import Folder, repeated
+from tools.lint.settings import Folder, guarded, repeated
 from tools.lint.tables import compiled
 
 TYPE_CHECKING = False
@@ -20,19 +20,29 @@ def complaints(users: Folder) -> Complaints:
     """What is wrong with the files in *users*."""
     yield from users.strangers(sorted({ASSIGN, CDB, *LISTS}))
     for name in (ASSIGN, *LISTS):
-        users.content(name)
-        if name in users.unread:
-            yield users.file(name), 0, b"cannot be read: " + users.unread[name]
-        for at, what in users.returns(name):
-            yield users.file(name), at, what
-    for name, colons in COLONS.items():
+        yield from guarded(users.file(name), of_file(users, name))
+    yield from guarded(users.file(CDB), table(users))
+
+
+def of_file(users: Folder, name: bytes) -> Complaints:
+    """What is wrong with the file *name*."""
+    content = users.content(name)
+    if name in users.unread:
+        yield users.file(name), 0, b"cannot be read: " + users.unread[name]
+    for at, what in users.returns(name):
+        yield users.file(name), at, what
+    if name in COLONS:
         for at, line in users.lines(name):
-            if line.count(b":") < colons:
+            if line.count(b":") < COLONS[name]:
                 yield users.file(name), at, b"too few colons, so the line does not count"
-    if (content := users.content(ASSIGN)) is not None:
+    if name == ASSIGN and content is not None:
         for at, what in wrong_assignments(content):
-            yield users.file(ASSIGN), at, what
-    yield from compiled(users.file(ASSIGN), users.file(CDB), b"qmail-newu", told(content))
+            yield users.file(name), at, what
+
+
+def table(users: Folder) -> Complaints:
+    """What is wrong with users/cdb."""
+    yield from compiled(users.file(ASSIGN), users.file(CDB), b"qmail-newu", told(users.content(ASSIGN)))
 
 
 def told(content: bytes | None) -> list[tuple[bytes, bytes]] | None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from mta import showctl
-from mta.control import BLANKS, leading_number
+from mta.control import BLANKS, MOST_DIGITS, leading_number
 from mta.remote.routes import apart, end_of_host, literal
 from tools.lint.dotqmail import wrong_instructions
 from tools.lint.maildirs import lacks
-from tools.lint.settings import Folder, repeated
+from tools.lint.settings import Folder, guarded, repeated
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,12 +26,17 @@ def complaints(control: Folder) -> Complaints:
     """What is wrong with each of the files in *control*."""
     yield from control.strangers(known())
     for name, check in CHECKS.items():
-        content = control.content(name)
-        if name in control.unread:
-            yield control.file(name), 0, b"cannot be read: " + control.unread[name]
-        if content is not None:
-            for at, what in (*control.returns(name), *check(control, name)):
-                yield control.file(name), at, what
+        yield from guarded(control.file(name), of_file(control, name, check))
+
+
+def of_file(control: Folder, name: bytes, check: Check) -> Complaints:
+    """What is wrong with the file *name*, as *check* finds it."""
+    content = control.content(name)
+    if name in control.unread:
+        yield control.file(name), 0, b"cannot be read: " + control.unread[name]
+    if content is not None:
+        for found in (control.returns(name), check(control, name)):
+            yield from ((control.file(name), at, what) for at, what in found)
 
 
 def known() -> list[bytes]:
@@ -104,12 +109,30 @@ def number(text: bytes) -> Words:
     if not text.isdigit():
         found = leading_number(text, -1)
         yield b"%s is no number; %s" % (text, b"the default holds" if found < 0 else b"it counts as %d" % found)
+    elif len(text.lstrip(b"0")) > MOST_DIGITS:
+        yield b"%s is out of range; it counts as %d" % (text, leading_number(text))
 
 
-def concurrency(text: bytes) -> Words:
-    yield from number(text)
-    if leading_number(text) > showctl.CONCURRENCY:
-        yield b"%s is more than qmail-start lets run at a time, %d" % (text, showctl.CONCURRENCY)
+def positive(effect: bytes) -> Callable[[bytes], Words]:
+    """A number that is not to be 0, which would have such an *effect*."""
+
+    def wrong(text: bytes) -> Words:
+        yield from number(text)
+        if leading_number(text, -1) == 0:
+            yield text + b": " + effect
+
+    return wrong
+
+
+def concurrency(where: bytes) -> Callable[[bytes], Words]:
+    """How many deliveries run at a time, to people *where*."""
+
+    def wrong(text: bytes) -> Words:
+        yield from positive(b"no mail is delivered " + where)(text)
+        if leading_number(text) > showctl.CONCURRENCY:
+            yield b"%s is more than qmail-start lets run at a time, %d" % (text, showctl.CONCURRENCY)
+
+    return wrong
 
 
 def octal(text: bytes) -> Words:
@@ -247,11 +270,15 @@ CHECKS: dict[bytes, Check] = {
         value(host),
     ),
     **dict.fromkeys(
-        b"databytes maxrcpt queuelifetime recipients recipientsremote timeoutconnect timeoutremote timeoutsmtpd"
-        b" trace".split(),
+        b"databytes maxrcpt recipients recipientsremote trace".split(),
         value(number),
     ),
-    **dict.fromkeys(b"concurrencylocal concurrencyremote".split(), value(concurrency)),
+    b"concurrencylocal": value(concurrency(b"on this machine")),
+    b"concurrencyremote": value(concurrency(b"to other machines")),
+    b"queuelifetime": value(positive(b"mail that is not delivered at once bounces")),
+    b"timeoutconnect": value(positive(b"it counts as 1 second, and machines farther off are not reached")),
+    b"timeoutremote": value(positive(b"it counts as 1 second, and machines that take longer get no mail")),
+    b"timeoutsmtpd": value(positive(b"it counts as 1 second, and clients who take longer are left")),
     **dict.fromkeys(b"badmailfrom badmailto badrcptto".split(), members(sender)),
     **dict.fromkeys(b"bouncefrom doublebounceto".split(), value(box)),
     **dict.fromkeys(b"locals percenthack".split(), members(local_host)),

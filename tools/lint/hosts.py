@@ -5,9 +5,9 @@ from __future__ import annotations
 from mta.home import path
 from mta.smtp.policy import Rcpthosts
 from supervise.errors import Temporary
-from tools.lint.controls import blanks, local_host
+from tools.lint.controls import blanks, box, local_host
 from tools.lint.mailboxes import lacks
-from tools.lint.settings import Folder
+from tools.lint.settings import Folder, guarded
 from tools.lint.tables import compiled
 
 TYPE_CHECKING = False
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tools.lint.settings import Complaints, Lines
 
 ME, LOCALS, RCPTHOSTS, MORE, VIRTUAL, PERCENT = b"me locals rcpthosts morercpthosts virtualdomains percenthack".split()
+DOUBLE_TO, DOUBLE_HOST = b"doublebounceto", b"doublebouncehost"
 
 
 def complaints(control: Folder) -> Complaints:
@@ -22,10 +23,15 @@ def complaints(control: Folder) -> Complaints:
     yield from nameless(control)
     if RCPTHOSTS not in control.names:
         yield control.file(RCPTHOSTS), 0, b"missing; SMTP clients may send mail to any host (an open relay)"
+    yield from guarded(control.file(MORE + b".cdb"), table(control))
+    yield from guarded(control.file(RCPTHOSTS), refused(control))
+    yield from guarded(control.file(VIRTUAL), virtual(control))
+    yield from guarded(control.file(DOUBLE_TO), double_bounces(control))
+
+
+def table(control: Folder) -> Complaints:
+    """What is wrong with control/morercpthosts.cdb."""
     yield from compiled(control.file(MORE), control.file(MORE + b".cdb"), b"qmail-newmrh", more(control))
-    here = {host.lower(): at for at, host in local_hosts(control)}
-    yield from refused(control)
-    yield from virtual(control, here)
 
 
 def nameless(control: Folder) -> Complaints:
@@ -40,6 +46,11 @@ def local_hosts(control: Folder) -> Lines:
         return control.lines(LOCALS)
     me = control.value(ME)
     return [(1, me)] if me else []
+
+
+def here(control: Folder) -> dict[bytes, int]:
+    """The same hosts in small letters, with the last line that says so."""
+    return {host.lower(): at for at, host in local_hosts(control)}
 
 
 def more(control: Folder) -> list[tuple[bytes, bytes]]:
@@ -70,16 +81,23 @@ def refused(control: Folder) -> Complaints:
         return
 
 
-def virtual(control: Folder, here: dict[bytes, int]) -> Complaints:
-    """Lines of control/virtualdomains that come too late, or lead to nobody; *here* are the hosts in locals."""
-    file = control.file(VIRTUAL)
+def virtual(control: Folder) -> Complaints:
+    """Lines of control/virtualdomains that come too late, or lead to nobody."""
+    file, ours = control.file(VIRTUAL), here(control)
     for at, line in control.lines(VIRTUAL):
         key, colon, prefix = line.partition(b":")
         if not colon:
             continue
         box, _, host = key.rpartition(b"@")
-        if host.lower() in here:
-            place = control.file(origin(control)), here[host.lower()]
+        if host.lower() in ours:
+            place = control.file(origin(control)), ours[host.lower()]
             yield file, at, b"does not count: %s is in %s, line %d" % (host, *place)
         if prefix and not any(blanks(prefix)) and (lack := lacks(prefix + b"-" + box, any_ext=not box)):
             yield file, at, b"%s is neither a user's nor an alias: %s" % (prefix, lack)
+
+
+def double_bounces(control: Folder) -> Complaints:
+    """A recipient of double bounces who is nobody."""
+    to, host = control.value(DOUBLE_TO), control.value(DOUBLE_HOST if DOUBLE_HOST in control.names else ME)
+    if to and host and host.lower() in here(control) and not any(box(to)) and (lack := lacks(to)):
+        yield control.file(DOUBLE_TO), 1, b"%s gets no mail: %s; what bounces twice is lost" % (to, lack)

@@ -12,19 +12,24 @@ It looks for
     - control files of names that no program knows; me and rcpthosts missing
     - lines, host names, addresses and numbers that are written wrongly, lines that do not count because of others, and
       carriage returns at the ends of lines
+    - concurrencies, a lifetime and time limits of 0, and numbers that are out of range
     - hosts in locals that are not in rcpthosts, or in virtualdomains too; virtual domains of nobody; hosts of
       percenthack through which SMTP clients may send anywhere
     - control/defaultdelivery, control/scanner and control/rewrite, as far as they are there; a quarantine that is no
       Maildir, or to which qmaild may not write
     - users/assign: lines of no known form, for addresses that another line has, for root
     - users/cdb and control/morercpthosts.cdb: missing, damaged, not what was written
-    - addresses that every mail system must have: postmaster, mailer-daemon, root
-    - .qmail files of alias that delivery stops at, or that no address leads to
+    - addresses that every mail system must have: postmaster, mailer-daemon, root; double bounces that reach nobody
+    - .qmail files of alias that delivery stops at, or that no address leads to; in them and in control/defaultdelivery
+      lines that say nothing, and programs (by a whole path) and Maildirs that are not there
     - owners and modes: who may change settings, and whether those who have to read them may
 
 A null client is one whose bin/qmail-queue is a link to qmail-qmqpc, and that has no control file of qmail-send,
 qmail-remote or qmail-smtpd but me.  It needs a server in control/qmqpservers, and neither rcpthosts nor users and
 aliases, which are not looked at.
+
+A file that cannot be checked has a line that says why, and the others are checked nevertheless.  A file of more than 64
+MB, or a .qmail file of more than 4 MB, is not read; of one file, no more than 1000 mistakes are told.
 
 Whoever runs it must be able to read all that; root is.  For root too, a plain user's home is that user's.
 

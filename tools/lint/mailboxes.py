@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import stat
 
 from mta.home import path
 from mta.local import dotqmail, users
 from mta.local.getpw import find_user
-from supervise.errors import Temporary
+from supervise.errors import Temporary, passing
 
 
 def lacks(local: bytes, any_ext: bool = False) -> bytes:
@@ -24,7 +25,7 @@ def lacks(local: bytes, any_ext: bool = False) -> bytes:
             return b"it is root's, for whom no mail is delivered"
         if not user.dash or user.home != alias_home() or not os.access(user.home, os.R_OK | os.X_OK):
             return b""
-        if dotqmail.find(user.dash, user.ext, 0, user.home + b"/"):
+        if any(is_file(user.home + b"/" + name) for name, _ in dotqmail.names(user.dash, user.ext)):
             return b""
         name = dotqmail.stem(user.dash, user.ext)
         if any_ext and any(file.startswith(name) for file in os.listdir(user.home)):
@@ -32,6 +33,20 @@ def lacks(local: bytes, any_ext: bool = False) -> bytes:
     except (Temporary, ValueError, OSError):
         return b""
     return b"there is no %s" % name + (b"..." if any_ext else b"") + b" among the aliases"
+
+
+def is_file(name: bytes) -> bool:
+    """Whether *name* leads to a file, which may be of any size.
+
+    Raises:
+        OSError: who knows.
+    """
+    try:
+        return stat.S_ISREG(os.stat(name).st_mode)
+    except OSError as error:
+        if passing(error) or isinstance(error, PermissionError):
+            raise
+        return False
 
 
 def alias_home() -> bytes:

@@ -6,10 +6,12 @@ A carriage return at the end of a line has a complaint of its own; here it is no
 from __future__ import annotations
 
 import os
+import stat
+from itertools import islice
 
 from mta.control import BLANKS, numbered
 from mta.home import path
-from supervise.errors import Temporary, reason
+from supervise.errors import Temporary, Trouble, reason
 from supervise.files import slurp
 
 TYPE_CHECKING = False
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
     Lines = list[tuple[int, bytes]]
     Found = Iterator[tuple[int, bytes]]  # what is wrong in a file: the number of the line, 0 for all of it; the words
     Complaints = Iterator[tuple[bytes, int, bytes]]  # the same with the file, below the home, in front
+
+LARGEST = 1 << 26  # bytes of a file that is read: more than a million users or hosts have
+MOST = 1000  # complaints of one file that are told
 
 
 class Folder:
@@ -48,10 +53,15 @@ class Folder:
             self.contents[name] = None
             file = path(self.name, name)
             try:
-                if os.path.exists(file) and not os.path.isfile(file):  # such as a FIFO, on which we would wait
+                about = os.stat(file)
+                if not stat.S_ISREG(about.st_mode):  # such as a FIFO, on which we would wait
                     self.unread[name] = b"it is no file"
+                elif about.st_size > LARGEST:
+                    self.unread[name] = too_large(about)
                 else:
                     self.contents[name] = slurp(file)
+            except FileNotFoundError:
+                pass
             except OSError as error:
                 self.unread[name] = reason(error)
         return self.contents[name]
@@ -83,6 +93,32 @@ class Folder:
                 near = get_close_matches(os.fsdecode(name), map(os.fsdecode, known), 1, 0.75)
                 meant = b"".join(b"; is it to be %s?" % os.fsencode(word) for word in near)
                 yield self.file(name), 0, b"no program reads a file of this name" + meant
+
+
+def guarded(file: bytes, complaints: Complaints) -> Complaints:
+    """The *complaints* of *file*.  That they end with an error is one more, and keeps nobody else's from being told."""
+    try:
+        yield from islice(complaints, MOST)
+        if any(True for _ in complaints):
+            yield file, 0, b"there is more than these %d" % MOST
+    except Exception as error:
+        if b"PYQMAIL_DEBUG" in os.environb and not isinstance(error, (Trouble, OSError, MemoryError)):
+            raise
+        yield file, 0, b"cannot be checked: " + in_words(error)
+
+
+def in_words(error: Exception) -> bytes:
+    """What *error* says."""
+    if isinstance(error, Trouble):
+        return error.line
+    if isinstance(error, MemoryError):
+        return b"out of memory"
+    return reason(error) if isinstance(error, OSError) else b"bug: " + repr(error).encode()
+
+
+def too_large(about: os.stat_result) -> bytes:
+    """What is wrong with a file that is too large to be read."""
+    return b"%d bytes are more than such a file has" % about.st_size
 
 
 def returns(content: bytes) -> Found:

@@ -6,6 +6,7 @@ import os
 
 from mta.home import path
 from supervise.errors import Temporary
+from tools.lint.settings import LARGEST, too_large
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,6 +29,10 @@ def compiled(text: bytes, table: bytes, program: bytes, records: list[tuple[byte
         return
     if written is None:
         yield table, 0, b"there is no %s that it was made of" % text
+    about = os.stat(path(table))
+    if about.st_size > LARGEST:
+        yield table, 0, too_large(about)
+        return
     try:
         cdb: Cdb | None = Cdb.open(path(table))
         held = [] if cdb is None else sorted(cdb.records())

@@ -11,7 +11,7 @@ from mta import header
 from mta.queue import envelope, layout
 from mta.queue.qread import numbers_in
 from mta.setup.adopt import held
-from mta.setup.oldqueue import Broken, OldMessage
+from mta.setup.oldqueue import LARGEST, Broken, OldMessage
 from supervise.fd import Reader, chunks, read_all
 
 TYPE_CHECKING = False
@@ -81,16 +81,17 @@ class opened:
 
 
 def content(number: int, kind: bytes) -> bytes:
-    """What the file of *kind* of a message holds; nothing when it is not there."""
+    """What the file of *kind* of a message holds; nothing when it is not there, or larger than any such file."""
     with opened(number, kind) as fd:
-        return b"" if fd is None else read_all(fd)
+        return b"" if fd is None or os.fstat(fd).st_size > LARGEST else read_all(fd)
 
 
 def sender(number: int) -> bytes | None:
     """The envelope sender; None of a message that is gone or damaged."""
-    record, end, _ = content(number, b"info").partition(b"\0")
-    if end and record.startswith(b"F"):
-        return record[1:]
+    with opened(number, b"info") as fd:
+        record = None if fd is None else Reader(fd).line(LONGEST, b"\0")
+    if record and record.startswith(b"F") and record.endswith(b"\0"):
+        return record[1:-1]
     try:
         return envelope.parse(content(number, b"todo"))[2]
     except ValueError:

@@ -31,9 +31,10 @@ envelope sender), From, To, Cc, Subject, Date as far as there are such, Size in 
 question mark there; so it is with -m when descriptor 1 is a terminal.
 
 To delete, and for -t, qmail-send must not run.  If it does, qmhandle stops its service (svc -d), which waits for the
-deliveries under way, and starts it again in the end, also when something fails or a signal ends it; only a KILL leaves
-the service down.  When there is no message to change, nothing is stopped.  A message is deleted file by file, and is
-in a legal state in between.  What it does, and what it does not find, is told on descriptor 2.
+deliveries under way, and starts it again in the end, also when something fails, when nobody reads any more what it
+prints, or when a signal ends it; only a KILL leaves the service down.  When there is no message to change, nothing is
+stopped.  A message is deleted file by file, and is in a legal state in between.  What it does, and what it does not
+find, is told on descriptor 2.
 
 What is deleted is neither delivered nor bounced, and qmail-send logs no end of it.  So for matchup, zstore and zplot it
 is pending until another message gets its number.  The page of zstore tells how to end it there.
@@ -57,6 +58,7 @@ from __future__ import annotations
 
 import os
 
+from mta.control import MOST_DIGITS
 from mta.home import enter, step_down
 from mta.queue.qread import visible
 from supervise.command import Argv, command, say
@@ -131,7 +133,7 @@ class Handler:
         self.doomed: set[int] = set()
         self.patterns = {(letter, value): pattern(letter, value) for letter, value in found if letter in PATTERNS}
         for letter, value in found:
-            if letter in b"md" and not value.isdigit():
+            if letter in b"md" and not (value.isdigit() and len(value) <= MOST_DIGITS):
                 raise Permanent(visible(value) + b" is no number of a message")
 
     def finds(self) -> bool:

@@ -191,8 +191,7 @@ class Repair:
             for line in stays:
                 self.warn(line)
             if ask:
-                refused = [one for one in movers if not self.may(step(one)) and not self.tell]
-                movers = [one for one in movers if one not in refused]
+                movers = [one for one in movers if self.may(step(one)) or self.tell]
         if not self.tell and (movers or os.path.lexists(layout.MOVING)):
             with Moving() as moving:
                 moving.move(movers)

@@ -26,6 +26,7 @@ while we use it: no link can lead us elsewhere.
 from __future__ import annotations
 
 import os
+from collections import Counter
 
 from mta.queue.layout import MOVING
 from mta.setup.adopt import held, throw_away
@@ -60,16 +61,18 @@ def candidates(found: Found) -> tuple[list[Message], list[bytes]]:
 
 def settle(movers: list[Message], found: Found) -> tuple[list[Message], list[bytes]]:
     """Those of *movers* whose new number nobody keeps, and a line for each of the others."""
-    lines: list[bytes] = []
-    while True:
-        leaving = {one.number for one in movers if not one.moving}
-        kept = (found.messages.keys() - leaving) | found.barred
-        wanted = [one.inode for one in movers]
-        stay = [one for one in movers if one.inode in kept or wanted.count(one.inode) > 1]
-        if not stay:
-            return movers, lines
-        lines += [b"message %d stays: %d is taken" % (one.number, one.inode) for one in stay]
-        movers = [one for one in movers if one not in stay]
+    leaving = {one.number for one in movers if not one.moving}
+    kept = (found.messages.keys() - leaving) | found.barred
+    wanted = Counter(one.inode for one in movers)
+    taker = {one.inode: at for at, one in enumerate(movers)}  # where two want the same number, both stay at once
+    stay = [at for at, one in enumerate(movers) if one.inode in kept or wanted[one.inode] > 1]
+    stays: dict[int, None] = {}  # in the order in which they are told of
+    while stay:
+        stays.update(dict.fromkeys(stay))
+        kept_now = {movers[at].number for at in stay if not movers[at].moving}
+        stay = sorted({taker[number] for number in kept_now & taker.keys()} - stays.keys())
+    lines = [b"message %d stays: %d is taken" % (movers[at].number, movers[at].inode) for at in stays]
+    return [one for at, one in enumerate(movers) if at not in stays], lines
 
 
 class Moving:

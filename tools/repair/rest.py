@@ -17,7 +17,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import FrameType, TracebackType
 
-ENDING = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
+ENDING = (  # what ends a process, but for KILL and for the signals of its own faults
+    *(signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGABRT, signal.SIGUSR1, signal.SIGUSR2),
+    *(signal.SIGALRM, signal.SIGVTALRM, signal.SIGPROF, signal.SIGXCPU, signal.SIGIO, signal.SIGPWR),
+)
+UNWRITTEN = (signal.SIGPIPE, signal.SIGXFSZ)  # with these ignored, the write that fails tells of it
 PATIENCE = 10.0  # seconds for the lock of a qmail-send that has ended
 AGAIN = 0.02  # seconds between two looks at it
 
@@ -26,7 +30,7 @@ class at_rest:
     """qmail-send does not run for the block, and cannot start; we stand in the queue.
 
     A service that was up is stopped, and started again at the end of the block however that ends; a signal that would
-    end us ends the block.
+    end us ends the block, and so does a write that nobody reads any more: it is an error like others.
 
     Args:
         name: who says on descriptor 2 what happens.
@@ -43,6 +47,7 @@ class at_rest:
 
     def __enter__(self) -> None:
         self.before = {number: signal.signal(number, self.interrupt) for number in ENDING}
+        self.before.update({number: signal.signal(number, signal.SIG_IGN) for number in UNWRITTEN})
         try:
             try:
                 self.mutex = hold_mutex()

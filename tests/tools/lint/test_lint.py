@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import pwd
+import resource
 import shutil
 import sys
 import tempfile
@@ -20,10 +21,13 @@ import mta.setup.setup  # noqa: F401  # else each fork of ours reads it
 from mta import showctl
 from mta.setup.delivery import WAYS, instructions
 from supervise.account import become
+from supervise.errors import Temporary
 from supervise.program import spawn
+from tools.lint import access, aliases, assigned, controls, hosts
 from tools.lint.access import EVERYBODY, READERS
 from tools.lint.controls import known
 from tools.lint.lint import main
+from tools.lint.settings import MOST
 
 KINDS = [pytest.param(False, id="plain"), pytest.param(True, id="root", marks=pytest.mark.root)]
 HOST = "mx.mail.example"
@@ -78,12 +82,17 @@ class Home:
     def compile(self, program: str) -> None:
         assert run(program, env=self.env, user=self.user).code == 0
 
-    def complaints(self, *words: bytes, code: int = 0) -> list[str]:
-        """The lines that the command prints; it runs in a fork of ours, as its owner would have it run."""
+    def complaints(self, *words: bytes, code: int = 0, limit: int = resource.RLIM_INFINITY) -> list[str]:
+        """The lines that the command prints; it runs in a fork of ours, as its owner would have it run.
+
+        Args:
+            limit: how many bytes of memory it may have.
+        """
         reading, writing = os.pipe()
 
         def prepare() -> None:
             os.environb[b"QMAILHOME"] = os.fsencode(self.folder)
+            resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
             if self.user is not None:
                 become(self.user, self.user)
 
@@ -151,6 +160,7 @@ NO_FILE = "no program reads a file of this name"
 FORM = "neither =LOCAL:user:uid:gid:home:dash:ext: nor +LOC:user:uid:gid:home:dash:pre:"
 DOT = "no line that begins with a dot at the end"
 CR = "a carriage return at the end of the line, as other systems write it"
+LARGE = "8589934592 bytes are more than such a file has"
 NOBODY_THERE = "missing; there is no .qmail-{0} among the aliases, so mail for {0} bounces"
 SAME = "does not count: line {} is for the same"
 JOE = "joe:1:1:/home/joe"
@@ -431,6 +441,82 @@ CASES: list[tuple[dict[str, str | None], list[str]]] = [
             "alias/.qmail-joe:6: Uh-oh: .qmail has prog delivery but has x bit set. (#4.7.0)",
         ],
     ),
+    (
+        {"control/doublebounceto": "NoSuchUser\n"},
+        [
+            "control/doublebounceto:1: NoSuchUser gets no mail: "
+            "there is no .qmail-nosuchuser among the aliases; what bounces twice is lost"
+        ],
+    ),
+    (
+        {"control/doublebounceto": "nosuchuser\n", "control/doublebouncehost": HOST.upper()},
+        [
+            "control/doublebounceto:1: nosuchuser gets no mail: "
+            "there is no .qmail-nosuchuser among the aliases; what bounces twice is lost"
+        ],
+    ),
+    ({"control/doublebounceto": "nosuchuser\n", "control/doublebouncehost": "elsewhere.example\n"}, []),
+    ({"control/doublebounceto": "postmaster\n", "control/doublebouncehost": f"{HOST}\n"}, []),
+    ({"control/doublebounceto": "list-joe\n", "alias/.qmail-list-default": "&joe@elsewhere.example\n"}, []),
+    (
+        {f"control/concurrency{where}": "0\n" for where in ("local", "remote")},
+        [
+            "control/concurrencylocal:1: 0: no mail is delivered on this machine",
+            "control/concurrencyremote:1: 0: no mail is delivered to other machines",
+        ],
+    ),
+    (
+        {
+            "control/queuelifetime": "0 days\n",
+            "control/timeoutconnect": "0\n",
+            "control/timeoutremote": "00\n",
+            "control/timeoutsmtpd": "0\n",
+        },
+        [
+            "control/queuelifetime:1: 0 days is no number; it counts as 0",
+            "control/queuelifetime:1: 0 days: mail that is not delivered at once bounces",
+            "control/timeoutconnect:1: 0: it counts as 1 second, and machines farther off are not reached",
+            "control/timeoutremote:1: 00: it counts as 1 second, and machines that take longer get no mail",
+            "control/timeoutsmtpd:1: 0: it counts as 1 second, and clients who take longer are left",
+        ],
+    ),
+    (
+        {
+            "control/concurrencyremote": "1\n",
+            "control/queuelifetime": "1\n",
+            "control/databytes": "0\n",
+            "control/maxrcpt": "0\n",
+            "control/timeoutremote": "x\n",
+        },
+        ["control/timeoutremote:1: x is no number; the default holds"],
+    ),
+    (
+        {"control/databytes": "12345678901234567890123\n", "control/maxrcpt": "0" * 30 + "5\n"},
+        ["control/databytes:1: 12345678901234567890123 is out of range; it counts as 12345678901234567890"],
+    ),
+    (
+        {"alias/.qmail-sue": "&\n|\n|/no/such/program x\n./Mail/\n/no/such/Maildir/\n./Mailbox\n& \n"},
+        [
+            "alias/.qmail-sue:1: no address behind the &",
+            "alias/.qmail-sue:2: no program behind the |, so mail is thrown away",
+            "alias/.qmail-sue:3: there is no program /no/such/program",
+            "alias/.qmail-sue:4: there is no Maildir ./Mail/, so mail waits",
+            "alias/.qmail-sue:5: there is no Maildir /no/such/Maildir/, so mail waits",
+            "alias/.qmail-sue:7: no address behind the &",
+        ],
+    ),
+    (
+        {"alias/.qmail-ann": "# all is well\n./Maildir/\n|/bin/sh -c :\n|no-such x\n|'/no/such'\n|$HOME/x\n|/no/s*\n"},
+        [],
+    ),
+    (
+        {"control/defaultdelivery": "./Nowhere/\n|/no/such\n/no/such/Maildir/\n|\n"},
+        [
+            "control/defaultdelivery:2: there is no program /no/such",
+            "control/defaultdelivery:3: there is no Maildir /no/such/Maildir/, so mail waits",
+            "control/defaultdelivery:4: no program behind the |, so mail is thrown away",
+        ],
+    ),
 ]
 
 
@@ -698,3 +784,79 @@ def test_a_machine_in_trouble_hides_no_mistake(home: Home) -> None:
             assert err.startswith(b"qmail-lint: fatal: ")
         if not call:
             break
+
+
+# -- files in trouble ----------------------------------------------------------------------------
+
+
+def test_a_file_without_end_is_a_mistake_by_itself_and_hides_no_other(home: Home) -> None:
+    home.write("control/databytes", "many\n")
+    names = ["alias/.qmail-big", "alias/.qmail-postmaster", "control/badmailfrom", "users/assign", "users/cdb"]
+    for name in names:
+        home.write(name, "x\n")
+        os.truncate(home.folder / name, 1 << 33)
+    (home.folder / "alias/.qmail-big").chmod(0o646)
+    told = home.complaints(limit=400_000_000)
+    assert told == [
+        f"alias/.qmail-big: {LARGE}",
+        "alias/.qmail-big: mode 0646: others may write it (002), so mail waits",
+        f"alias/.qmail-postmaster: {LARGE}",
+        f"control/badmailfrom: cannot be read: {LARGE}",
+        "control/databytes:1: many is no number; the default holds",
+        f"users/assign: cannot be read: {LARGE}",
+        f"users/cdb: {LARGE}",
+    ]
+
+
+@pytest.mark.parametrize("line", ["1.2.3.4:\0", "::1\0", "[::1\0]:5", "\0"])
+def test_no_line_keeps_the_others_from_being_looked_at(home: Home, line: str) -> None:
+    home.write("control/databytes", "many\n")
+    for name in known():
+        if name not in (b"me", b"rcpthosts", b"locals", b"databytes", b"morercpthosts.cdb"):
+            home.write("control/" + name.decode(), line + "\n")
+    home.write("alias/.qmail-x", f"{line}\n|/bin/{line}\n./{line}/\n&{line}\n/{line}/\n")
+    told = home.complaints()
+    assert "control/databytes:1: many is no number; the default holds" in told
+    assert [at for at in told if at.startswith("control/qmqpservers:1: ")]
+    assert not [at for at in told if "cannot be checked" in at]
+
+
+ERRORS = {
+    "bug: ValueError('odd')": ValueError("odd"),
+    "out of memory": MemoryError(),
+    "disk quota exceeded": OSError(errno.EDQUOT, "x"),
+    "not now": Temporary(b"not now"),
+}
+
+
+@pytest.mark.parametrize("words", ERRORS)
+def test_a_check_that_fails_hides_no_other(home: Home, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object) -> Iterator[tuple[int, bytes]]:
+        yield 1, b"wrong"
+        raise ERRORS[words]
+
+    home.write("control/databytes", "many\n")
+    home.write("control/trace", "1\n")
+    home.write("users/mailnames", "joe\n")
+    monkeypatch.setitem(controls.CHECKS, b"trace", fails)
+    monkeypatch.setattr(aliases, "wrong", lambda file: fails() if file.endswith(b"-root") else iter(()))
+    monkeypatch.setattr(assigned, "compiled", lambda *_: ((b"users/cdb", *found) for found in fails()))
+    monkeypatch.setattr(hosts, "refused", lambda _: ((b"control/rcpthosts", *found) for found in fails()))
+    monkeypatch.setattr(access, "rights", lambda name, *_: (what for _, what in fails() if name == b"locals"))
+    monkeypatch.delenv("PYQMAIL_DEBUG", raising=False)
+    told = home.complaints()
+    assert "control/databytes:1: many is no number; the default holds" in told
+    assert "users/mailnames:1: too few colons, so the line does not count" in told
+    for file in ("control/trace", "alias/.qmail-root", "users/cdb", "control/rcpthosts"):
+        assert f"{file}:1: wrong" in told
+        assert f"{file}: cannot be checked: {words}" in told
+    assert "control/locals: wrong" in told
+    assert f"control/locals: cannot be checked: {words}" in told
+
+
+def test_of_a_file_that_is_all_wrong_the_beginning_is_told(home: Home) -> None:
+    home.write("alias/.qmail-x", "&\n" * 5000)
+    home.write("alias/.qmail-y", "&\n" * MOST)
+    told = home.complaints()
+    assert told[0] == f"alias/.qmail-x: there is more than these {MOST}"
+    assert len(told) == 2 * MOST + 1

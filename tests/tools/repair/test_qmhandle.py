@@ -7,10 +7,12 @@ import itertools
 import os
 import pty
 import re
+import resource
 import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from broken import NEVER, Broken
@@ -23,6 +25,7 @@ from until import until
 
 from mta.queue import layout
 from tools.repair.qmhandle import main
+from tools.repair.rest import ENDING
 
 CHANGES = [call for call in CALLS if call not in ("open", "close", "write")]
 HEADER = b"From: Sue <sue@far.example>\nTo: joe@example.org,\n eve@far.example\nCc: boss@example.org\nSubject: %s\n"
@@ -436,3 +439,108 @@ def test_without_a_service_nothing_is_tried(queue: Handled) -> None:
     done = queue.handle("-a")
     assert done.code == 0
     assert done.err.startswith(b"qmhandle: warning: nothing is tried now: unable to chdir to ")
+
+
+# -- trouble -------------------------------------------------------------------------------------
+
+
+def runner(mail: Instance) -> dict[str, Any]:
+    """How a command is started in *mail*."""
+    return {"env": mail.env, "user": mail.runner, "group": mail.runner} if mail.runner else {"env": mail.env}
+
+
+@pytest.mark.parametrize("words", [["-l", "-D"], ["-s", "-D"]])
+def test_it_starts_it_again_when_nobody_reads_what_it_prints(mail: Instance, words: list[str]) -> None:
+    before = waits(mail)
+    reading, writing = os.pipe()
+    os.close(reading)
+    with start("qmhandle", *words, stdout=writing, stderr=subprocess.PIPE, **runner(mail)) as cut:
+        os.close(writing)
+        assert cut.stderr
+        said = cut.stderr.read()
+        assert cut.wait() == 111
+    assert said.endswith(b"again\nqmhandle: fatal: system call failed: broken pipe\n")
+    up_again(mail, before)
+    assert mail.left() != []
+    mail.run("qmhandle", "-D")
+
+
+def test_it_starts_it_again_when_nobody_hears_what_it_says(mail: Instance) -> None:
+    before = waits(mail)
+    reading, writing = os.pipe()
+    os.close(reading)
+    with start("qmhandle", "-l", "-D", stdout=writing, stderr=writing, **runner(mail)) as cut:
+        os.close(writing)
+        cut.wait()
+    up_again(mail, before)
+    assert mail.left() != []
+    mail.run("qmhandle", "-D")
+
+
+@pytest.mark.parametrize("number", ENDING)
+def test_no_signal_leaves_the_service_down(mail: Instance, number: signal.Signals) -> None:
+    before = waits(mail)
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    with pytest.raises(BlockingIOError):
+        while True:
+            os.write(writing, bytes(65536))
+    os.set_blocking(writing, True)
+    with start("qmhandle", "-l", "-D", stdout=writing, stderr=subprocess.PIPE, **runner(mail)) as stuck:
+        os.close(writing)
+        assert stuck.stderr
+        assert b": stopping " in stuck.stderr.readline()
+        until(lambda: mail.pid("qmail-send") == 0)
+        stuck.send_signal(number)
+        said = stuck.stderr.read()
+        assert stuck.wait() == 111
+    os.close(reading)
+    assert said.endswith(b"again\nqmhandle: fatal: interrupted\n")
+    up_again(mail, before)
+    assert mail.left() != []
+    mail.run("qmhandle", "-D")
+
+
+@pytest.mark.parametrize("letter", ["d", "m"])
+def test_a_number_that_no_message_can_have_is_refused_before_anything_is_stopped(mail: Instance, letter: str) -> None:
+    before = waits(mail)
+    for number in ("9" * 5000, "9" * 21):
+        done = mail.run("qmhandle", f"-{letter}{number}", "-D", code=100)
+        assert done.out == b""
+        assert done.err == f"qmhandle: fatal: {number} is no number of a message\n".encode()
+    assert mail.pid("qmail-send") == before
+    assert mail.left() != []
+    mail.run("qmhandle", "-D")
+
+
+@pytest.fixture
+def little_memory() -> Iterator[None]:
+    """Whoever reads without end fails, and the machine does not."""
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (1 << 31, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_AS, before)
+
+
+@pytest.mark.parametrize("kind", ["info", "local", "todo"])
+@pytest.mark.usefixtures("little_memory")
+def test_a_file_without_end_hides_no_other_message(queue: Handled, kind: str) -> None:
+    name = "new" if kind == "todo" else "local"
+    os.truncate(queue.place(kind, queue.number[name]), 1 << 40)
+    listed = queue.handle("-l")
+    assert (listed.code, listed.err) == (0, b"")
+    for number in queue.names:
+        assert b"\n%d (" % number in b"\n" + listed.out
+    assert queue.handle("-tnobody@").code == 0
+    assert queue.handle("-feve@far.example").code == 0
+    assert queue.there() == {*queue.number}
+    assert queue.handle(f"-d{queue.number[name]}").code == 0
+    assert queue.there() == {*queue.number} - {name}
+
+
+def test_a_sender_without_end_is_none(queue: Handled) -> None:
+    number = queue.number["local"]
+    info = queue.place("info", number)
+    info.write_bytes(b"F" + b"x" * (1 << 21) + b"\0")
+    assert b"\n%d (" % number in b"\n" + queue.handle("-l").out
+    assert b"xxxxx" not in queue.handle("-l").out
