@@ -23,7 +23,8 @@ Options; of -b and -B, of -c and -C the last counts:
     -C  let in
     -n  refuse all mail from a client whose address has no name, or whose name does not exist, likewise
 
-domaincheck is a child of smtpd, and ends with the output of smtpd.  It stays between them when TLS starts in the
+domaincheck is a child of smtpd, and ends with the output of smtpd: when smtpd is gone, the client has five seconds to
+hear what is left, because tcpserver no longer counts it.  After QUIT nothing is passed on.  domaincheck stays between them when TLS starts in the
 middle (UCSPI-TLS).  smtpd must not offer CHUNKING; qmail-smtpd does not.  A message with a LF that has no CR before
 it is passed on to the piece with that LF, and then smtpd hears that the client is gone.
 
