@@ -207,9 +207,26 @@ def console(command: Command) -> int:
     if callable(signal.getsignal(signal.SIGINT)):  # else it is ignored, as a shell does for what runs in the background
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     original_locale()
+    keep_standard_descriptors()
     if sys.argv[1:] == ["--help"]:
         os._exit(show_page(command))
     os._exit(follow(command, [os.fsencode(os.path.basename(sys.argv[0])), *map(os.fsencode, sys.argv[1:])]))
+
+
+def keep_standard_descriptors() -> None:
+    """Keep the numbers 0, 1 and 2, where they are closed, from files of ours: a rules.tmp on 0 would be its own input.
+
+    What is there instead can as little be read or written (EBADF), and exec closes it, so other programs find what
+    we found.
+    """
+    for fd, mode in ((0, os.O_WRONLY), (1, os.O_RDONLY), (2, os.O_RDONLY)):
+        try:
+            os.fstat(fd)
+        except OSError:
+            try:
+                os.open(b"/dev/null", mode | os.O_CLOEXEC)  # gets the lowest number that is free: fd
+            except OSError:  # a root without devices
+                return
 
 
 def show_page(command: Command) -> int:

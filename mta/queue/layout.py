@@ -62,6 +62,7 @@ TRIGGER = b"lock/trigger"
 SENDMUTEX = b"lock/sendmutex"
 TCPTO = b"lock/tcpto"
 TCPTO_SIZE = 1024
+TAKEN, MOVING = b"taken", b"moving"
 
 
 def mess(number: int) -> bytes:

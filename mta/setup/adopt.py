@@ -34,7 +34,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import TracebackType
 
-TAKEN = b"taken"
 NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 PLACES = {  # the announcing ones last
     b"local": layout.local,
@@ -78,12 +77,12 @@ class Taken:
     """
 
     def __enter__(self) -> Taken:
-        if not os.path.lexists(TAKEN):
-            os.mkdir(TAKEN, 0o700)
-        self.folder = held(TAKEN)
+        if not os.path.lexists(layout.TAKEN):
+            os.mkdir(layout.TAKEN, 0o700)
+        self.folder = held(layout.TAKEN)
         self.path = self.folder.__enter__()
         if os.stat(self.path).st_uid != os.geteuid():
-            raise Temporary(os.path.abspath(TAKEN) + b" is not ours")
+            raise Temporary(os.path.abspath(layout.TAKEN) + b" is not ours")
         self.filled: set[bytes] = set()  # folders of the queue that have got files
         self.keys = set(os.listdir(self.path))
         for key in sorted(self.keys):

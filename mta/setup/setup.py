@@ -44,7 +44,7 @@ Options:
                control/defaultdelivery says; without that file, mail goes into ./Maildir/.  For a service
                that runs already: svc -t dir/service/qmail-send
     --check    change nothing; print a line for each piece that is missing, damaged or has another
-               owner or mode than it should have
+               owner or mode than it should have, and for each file in the queue that belongs to no message
     --fix      the same, and mend it; a run script that is missing is written anew, as the other options say
 
 Exit status:

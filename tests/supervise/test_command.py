@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
+from pathlib import Path
 
 import pytest
+from commands import run
 
 from supervise.command import Argv, Become, command, say
 from supervise.errors import Permanent, Temporary, Usage
@@ -70,3 +73,21 @@ def test_nobody_left_to_hear_is_no_error() -> None:
         finally:
             os._exit(1)
     assert os.waitpid(pid, 0)[1] == 0
+
+
+@pytest.mark.parametrize("name", ["tcprules", "setforward", "setmaillist", "setlogins"])
+def test_a_closed_descriptor_is_not_taken_by_a_file_of_ours(tmp_path: Path, name: str) -> None:
+    (tmp_path / "cdb").write_bytes(b"old")
+    done = run("sh", "-c", f"{name} cdb tmp <&-", cwd=tmp_path)
+    assert (done.code, (tmp_path / "cdb").read_bytes()) == (111, b"old")
+
+
+@pytest.mark.parametrize("fds", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_program_that_is_run_finds_closed_what_we_found_closed(tmp_path: Path, fds: str) -> None:
+    script = "import os, sys; closed = [fd for fd in range(3) if not os.path.exists(f'/proc/self/fd/{fd}')]; "
+    script += "print(closed, file=open('closed', 'w'))"
+    found = []
+    for through in "", "softlimit pgrphack ":
+        assert run("sh", "-c", f'exec {through}{sys.executable} -c "$0" {fds}', script, cwd=tmp_path).code == 0
+        found.append((tmp_path / "closed").read_text())
+    assert found[0] == found[1]

@@ -26,6 +26,8 @@ LATEST = 1 << 40  # seconds since 1970, behind all clocks
 DIGITS = 15  # of the bytes of a message, at most
 DROPPED = frozenset((b"status:", b"number", b"local:", b"remote:"))
 COPIED = frozenset((b"warning:", b"alert:"))
+EXITING = b"exiting"
+FIRST = b"1:"  # the delivery with which each qmail-send begins
 
 
 class Queued:
@@ -83,7 +85,7 @@ class Matcher:
             b"new": self.new,
             b"extra": self.extra,
             b"running": self.forget,
-            b"exiting": self.forget,
+            EXITING: self.forget,
         }
 
     def take(self, lines: list[bytes]) -> list[bytes]:
@@ -99,7 +101,9 @@ class Matcher:
             try:
                 word = words[1]
                 if word in DROPPED:
-                    continue
+                    if words[-1] != EXITING:
+                        continue
+                    word = EXITING
                 if word in COPIED:
                     found.append(line)
                     continue
@@ -143,7 +147,10 @@ class Matcher:
         self.messages[words[3][:-1]] = Queued(moment, origin, owner)
 
     def starting(self, words: list[bytes], moment: bytes) -> None:
-        self.deliveries[words[3]] = moment, words[5], words[7], words[8].lower()
+        delivery, begun = words[3], (moment, words[5], words[7], words[8].lower())
+        if delivery == FIRST or delivery in self.deliveries:  # the last qmail-send has crashed: its exit is not told
+            self.deliveries.clear()
+        self.deliveries[delivery] = begun
         self.peak = max(self.peak, len(self.deliveries))
 
     def delivery(self, words: list[bytes], moment: bytes) -> None:
@@ -175,6 +182,15 @@ class Matcher:
 
     def forget(self, words: list[bytes], moment: bytes) -> None:
         self.deliveries.clear()
+
+    def drop(self, before: int) -> int:
+        """Forget messages that came *before* this second since 1970, unless they are being delivered; how many."""
+        busy = {number for _, number, _, _ in self.deliveries.values()}
+        old = [number for number, one in self.messages.items() if int(one.birth.partition(b".")[0]) < before]
+        gone = [number for number in old if number not in busy]
+        for number in gone:
+            del self.messages[number]
+        return len(gone)
 
     def pending(self) -> bytes:
         """What is pending, as lines that bring another matcher to where this one is."""

@@ -14,7 +14,11 @@ the moments of the delivery, all in seconds since 1970. Addresses are put in low
 is not known, birth is its start, bytes is 0, and sender, qp and uid are `?`.
 
 Lines with warnings and alerts are copied as they are, and what is none of qmail-send's lines behind `? `. Status
-lines are dropped. When qmail-send starts anew, the deliveries that had not ended are forgotten.
+lines are dropped. When qmail-send starts anew, the deliveries that had not ended are forgotten: when it has said
+`status: exiting`, and, after a crash, when delivery 1 starts or one with a number that is pending.
+
+A message is pending until the log says that it ends, or that its number is used for a new one. The log does not say
+when a message is deleted by hand (qmhandle), nor when it gets another number (queue-fix): such a one stays pending.
 
 At the end of input, what is pending goes to descriptor 5, and with it a last line that is not complete. Put it in
 front of the next piece of the log, and nothing is lost between pieces:
@@ -22,12 +26,17 @@ front of the next piece of the log, and nothing is lost between pieces:
     matchup < log.1 > results.1 5> pending.1
     cat pending.1 log.2 | matchup > results.2 5> pending.2
 
+A message that was deleted, such as by qmhandle, has no end in the log: it is pending until another one gets its number.
+An end of your own is as good; the message then ends as if it had left the queue at that moment:
+
+    echo end msg 4711 | tai64n >> pending.1
+
 Exit status:
     0    end of input
     111  input cannot be read, output or descriptor 5 cannot be written
 
 See also: zstore, zoverall, zddist, zdeferrals, zfailures, zsuccesses, zrecipients, zrhosts, zrxdelay, zsenders,
-zsuids, zsendmail, xqp, xrecipient, xsender, multilog
+zsuids, zsendmail, xqp, xrecipient, xsender, tai64n, multilog, qmhandle
 """
 
 from __future__ import annotations

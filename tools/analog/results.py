@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from supervise.command import say
 from tools.analog.lines import all_lines
+from tools.analog.matching import DIGITS, LATEST
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,7 +39,8 @@ class Delivery:
 
     def __init__(self, words: list[bytes]) -> None:
         _, self.result, birth, start, self.moment, size, self.sender, self.recipient, self.qp, self.uid, *reason = words
-        self.birth, self.start, self.done, self.size = float(birth), float(start), float(self.moment), int(size)
+        self.birth, self.start, self.done = seconds(birth), seconds(start), seconds(self.moment)
+        self.size = number(size)
         self.reason = reason[0] if reason else b""
         if self.result not in RESULTS:
             raise ValueError
@@ -80,8 +82,8 @@ class Message:
 
     def __init__(self, words: list[bytes]) -> None:
         _, birth, self.moment, size, successes, failures, deferrals, self.sender, self.qp, self.uid = words
-        self.birth, self.done, self.size = float(birth), float(self.moment), int(size)
-        self.successes, self.failures, self.deferrals = int(successes), int(failures), int(deferrals)
+        self.birth, self.done, self.size = seconds(birth), seconds(self.moment), number(size)
+        self.successes, self.failures, self.deferrals = number(successes), number(failures), number(deferrals)
 
     @property
     def qtime(self) -> float:
@@ -97,6 +99,21 @@ class Message:
     def tries(self) -> int:
         """Delivery attempts."""
         return self.recipients + self.deferrals
+
+
+def seconds(word: bytes) -> float:
+    """The seconds since 1970 that *word* is; raises ValueError if it is no moment."""
+    found = float(word)
+    if not 0 <= found < LATEST:  # which nan is not, either
+        raise ValueError
+    return found
+
+
+def number(word: bytes) -> int:
+    """The number that *word* is; raises ValueError if it is none of so many digits."""
+    if not word.isdigit() or len(word) > DIGITS:
+        raise ValueError
+    return int(word)
 
 
 def results(name: bytes) -> Iterator[Delivery | Message]:

@@ -15,6 +15,7 @@ import os
 
 from supervise.errors import Permanent, Temporary
 from supervise.files import lock
+from tools.analog.matching import Matcher
 from tools.analog.series import Minute, Series
 
 TYPE_CHECKING = False
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     Kept = tuple[bytes, int, int, int, int, int]  # pending, now, peak, since, queue, running
 
 VERSION = 1
+OTHER = b" is no store of this zstore"
 PATIENCE = 60  # seconds to wait for somebody who writes
 SCHEMA = """
 BEGIN IMMEDIATE;
@@ -64,7 +66,7 @@ FROM minute WHERE number >= ? AND number < ? GROUP BY number ORDER BY number
 
 
 class told:
-    """What SQLite says of what is done in the block becomes a Temporary that names the store."""
+    """What SQLite says of what is done in the block becomes a Temporary that names the store, or a Permanent."""
 
     def __init__(self, path: bytes) -> None:
         self.path = path
@@ -76,6 +78,8 @@ class told:
         import sqlite3
 
         if isinstance(error, sqlite3.Error):
+            if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_NOTADB:
+                raise Permanent(self.path + OTHER) from None
             raise Temporary(b"unable to use %b: %b" % (self.path, str(error).encode())) from None
 
 
@@ -106,7 +110,7 @@ class Store:
             if writing and not version and not self.database.execute("SELECT * FROM sqlite_master").fetchone():
                 self.database.executescript(SCHEMA)
             elif version != VERSION:
-                raise Permanent(path + b" is no store of this zstore")
+                raise Permanent(path + OTHER)
 
     def connect(self) -> sqlite3.Connection:
         import sqlite3  # 10 ms
@@ -114,6 +118,16 @@ class Store:
         return sqlite3.connect(os.fsdecode(self.path), timeout=PATIENCE, isolation_level=None)
 
     # -- writing ---------------------------------------------------------------------------
+    def sources(self) -> dict[bytes, int]:
+        """The numbers of all log directories, by their paths."""
+        with told(self.path):
+            return dict(self.database.execute("SELECT folder, id FROM source").fetchall())
+
+    def rename(self, source: int, folder: bytes) -> None:
+        """The source is the log directory *folder* from now on."""
+        with told(self.path):
+            self.database.execute("UPDATE source SET folder = ? WHERE id = ?", (folder, source))
+
     def source(self, folder: bytes) -> int:
         """The number of the log directory *folder*."""
         with told(self.path):
@@ -163,9 +177,15 @@ class Store:
             database.execute(f"UPDATE source SET {columns} WHERE id = ?", (*kept, source))
 
     def forget(self, before: int) -> None:
-        """Forget results and minutes of the time *before* this second since 1970."""
+        """Forget results and minutes of the time *before* this second since 1970, and messages that came then."""
         with told(self.path), self.database as database:
             database.execute("BEGIN IMMEDIATE")
+            for source, pending in database.execute("SELECT id, pending FROM source").fetchall():
+                matcher = Matcher()
+                matcher.take(pending.splitlines())
+                if gone := matcher.drop(before):
+                    row = matcher.pending(), gone, source
+                    database.execute("UPDATE source SET pending = ?, queue = max(0, queue - ?) WHERE id = ?", row)
             database.execute("DELETE FROM result WHERE last < ?", (before,))
             database.execute("DELETE FROM minute WHERE number < ?", (before // 60,))
 

@@ -8,6 +8,9 @@ deferred delivery attempts in a minute, and messages and bytes that left the que
 image to descriptor 1. If store knows several log directories, the plots show their sums. What was pending at the last
 line of a log is shown as pending until now. While nothing is logged for more than a day, nothing is shown.
 
+The queue is what the log tells of it: a message that was deleted by hand (qmhandle) is in it until its number is used
+again, or zstore -k forgets it; one to which queue-fix has given another number counts under the old one.
+
     --since when, --until when
                  the time that is shown; the last day by default. when is as for svlog: as 2d, yesterday, 21:03,
                  2026-11-25, '2026-11-25 21:03'
@@ -38,7 +41,7 @@ from __future__ import annotations
 import time
 
 from supervise.command import Argv, command
-from supervise.errors import Usage
+from supervise.errors import Temporary, Usage
 from supervise.history.moment import SECOND, span
 from supervise.log.tai64n import write
 from supervise.options import anywhere
@@ -93,6 +96,9 @@ def put_pages(store: Store, folder: bytes, utc: bool) -> None:
 
     now = int(time.time())
     files = {name + b".svg": page(Points(store, now - seconds, now), utc) for name, seconds in PAGES.items()}
-    for name, content in {**files, b"index.html": index(list(files))}.items():
-        with announced(folder + b"/" + name, folder + b"/" + name + b".new") as fd:
-            write_all(fd, content)
+    try:
+        for name, content in {**files, b"index.html": index(list(files))}.items():
+            with announced(folder + b"/" + name, folder + b"/" + name + b".new") as fd:
+                write_all(fd, content)
+    except OSError as error:
+        raise Temporary(b"unable to write plots into " + folder, error) from None

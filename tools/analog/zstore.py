@@ -10,12 +10,23 @@ An argument is a service, by name or directory, or a log directory itself; witho
 qmail-send. Each log must have stamps (multilog t). Logs may have been renamed, compressed (multilog z) or removed
 since the last run. When a log has gone of which only a part had been read, a line on descriptor 2 says so.
 
+A directory may have been renamed, too: if the store does not know it, but logs in it, zstore goes on where it had
+stopped. If these are still in the old place as well, the new one is a copy: a line says so, and it is passed over.
+
 A store takes a tenth to a sixth of the size of the logs.
 
-    -k span  forget what is older than span, as 90d or 52w
+    -k span  forget what is older than span, as 90d or 52w; also messages that came before and of which no log says
+             that they have left, as those that qmhandle has deleted. span must be longer than queuelifetime
 
 What is read is committed in pieces. When zstore is killed, the next one goes on behind the last piece: nothing is
 counted twice, and nothing is left out. Only one zstore at a time writes to a store; it locks store.lock.
+
+A message that was deleted, such as by qmhandle, has no end in the log: here and for zplot it stays in the queue until
+another one gets its number. Put an end into the log while nobody else writes to it; qmail-send may run:
+
+    svc -d -wd /service/qmail-send/log
+    echo end msg 4711 | tai64n >> /service/qmail-send/log/main/current
+    svc -u /service/qmail-send/log
 
     */5 * * * *  zstore /var/lib/qmail.store && zplot -p /var/www/mail /var/lib/qmail.store
 
@@ -27,7 +38,7 @@ Exit status:
 Environment:
     SVDIR, QMAILHOME  where services are looked for
 
-See also: matchup, zlines, zplot, zoverall, multilog, svlog
+See also: matchup, zlines, zplot, zoverall, multilog, svlog, svc, tai64n, qmhandle
 """
 
 from __future__ import annotations
@@ -41,7 +52,7 @@ from supervise.history.directory import unable
 from supervise.history.moment import SECOND, span
 from supervise.history.place import Places
 from supervise.options import anywhere
-from tools.analog.learning import Learner
+from tools.analog.learning import Copied, Learner
 from tools.analog.store import Store
 
 USUAL = b"qmail-send"
@@ -57,6 +68,8 @@ def main(argv: Argv) -> int:
     for _, folder in Places(words[1:] or [USUAL], [], complain).new():
         try:
             Learner(store, folder).learn(complain)
+        except Copied as trouble:
+            complain(trouble.line)
         except OSError as error:
             complain(unable(folder, error))
     if keep is not None:

@@ -9,7 +9,7 @@ from mta.home import account, plain
 from mta.local import dotqmail
 from mta.setup.plan import ALIASES
 from supervise.errors import Temporary, reason
-from tools.lint.access import may_read
+from tools.lint.access import may
 from tools.lint.dotqmail import wrong_instructions
 from tools.lint.mailboxes import alias_home, lacks
 from tools.lint.settings import returns
@@ -61,7 +61,7 @@ def wrong(file: bytes) -> Found:
         yield 0, b"belongs to user %d, who can do everything that alias can" % found.st_uid
     if bits := found.st_mode & mask():
         yield 0, b"mode %04o: others may write it (%03o), so mail waits" % (stat.S_IMODE(found.st_mode), bits)
-    if not plain() and not may_read(found, owner):
+    if not plain() and not may(found, owner, os.R_OK):
         yield 0, b"mode %04o: alias may not read it, so mail waits" % stat.S_IMODE(found.st_mode)
     yield from returns(holds.content)
     yield from wrong_instructions(holds.content, holds.only_forward)

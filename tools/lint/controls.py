@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from mta import showctl
-from mta.control import leading_number
+from mta.control import BLANKS, leading_number
 from mta.remote.routes import apart, end_of_host, literal
 from tools.lint.dotqmail import wrong_instructions
+from tools.lint.maildirs import lacks
 from tools.lint.settings import Folder, repeated
 
 TYPE_CHECKING = False
@@ -71,6 +72,16 @@ def unique(check: Callable[[bytes], Words], key: Callable[[bytes], bytes | None]
     return wrong
 
 
+def members(check: Callable[[bytes], Words]) -> Check:
+    """Lines that make a set, in which capital letters are as good as small ones."""
+
+    def wrong(control: Folder, name: bytes) -> Found:
+        yield from listing(check)(control, name)
+        yield from repeated([(at, line.lower()) for at, line in control.lines(name)])
+
+    return wrong
+
+
 def delivery(control: Folder, name: bytes) -> Found:
     """The lines of a .qmail file."""
     return wrong_instructions(control.content(name) or b"", only_forward=False)
@@ -83,6 +94,9 @@ def scanner(control: Folder, name: bytes) -> Found:
     settings = Settings()
     yield from settings.take_all((control.content(name) or b"").replace(b"\r\n", b"\n"))
     yield from ((0, lack) for lack in settings.lacks())
+    if maildir := settings.texts.get(b"quarantine"):
+        at = [at for at, line in control.lines(name) if line.strip(BLANKS).startswith(b"quarantine:")][-1]
+        yield from ((at, lack) for lack in lacks(maildir, b"qmaild"))
 
 
 # -- what is wrong with a value or a line ------------------------------------------------------
@@ -238,17 +252,17 @@ CHECKS: dict[bytes, Check] = {
         value(number),
     ),
     **dict.fromkeys(b"concurrencylocal concurrencyremote".split(), value(concurrency)),
-    **dict.fromkeys(b"badmailfrom badmailto badrcptto".split(), listing(sender)),
+    **dict.fromkeys(b"badmailfrom badmailto badrcptto".split(), members(sender)),
     **dict.fromkeys(b"bouncefrom doublebounceto".split(), value(box)),
-    **dict.fromkeys(b"locals percenthack".split(), listing(local_host)),
-    **dict.fromkeys(b"rcpthosts morercpthosts".split(), listing(hosts)),
+    **dict.fromkeys(b"locals percenthack".split(), members(local_host)),
+    **dict.fromkeys(b"rcpthosts morercpthosts".split(), members(hosts)),
     b"defaultdelivery": delivery,
     b"outgoingip": unique(outgoing, family),
     b"patrn": value(octal),
     b"qmqpservers": listing(qmqp_server),
     b"rewrite": listing(instruction),
     b"scanner": scanner,
-    b"smtpcapabilities": listing(capability),
+    b"smtpcapabilities": members(capability),
     b"smtpgreeting": value(anything),
     b"smtproutes": unique(route, for_route),
     b"virtualdomains": unique(virtual, for_virtual),

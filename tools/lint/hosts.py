@@ -19,14 +19,19 @@ ME, LOCALS, RCPTHOSTS, MORE, VIRTUAL, PERCENT = b"me locals rcpthosts morercptho
 
 def complaints(control: Folder) -> Complaints:
     """What is wrong with the files in *control* that speak of the same hosts."""
-    if ME not in control.names:
-        yield control.file(ME), 0, b"missing; this host has no name"
+    yield from nameless(control)
     if RCPTHOSTS not in control.names:
         yield control.file(RCPTHOSTS), 0, b"missing; SMTP clients may send mail to any host (an open relay)"
     yield from compiled(control.file(MORE), control.file(MORE + b".cdb"), b"qmail-newmrh", more(control))
     here = {host.lower(): at for at, host in local_hosts(control)}
     yield from refused(control)
     yield from virtual(control, here)
+
+
+def nameless(control: Folder) -> Complaints:
+    """That nothing says what this host is called."""
+    if ME not in control.names:
+        yield control.file(ME), 0, b"missing; this host has no name"
 
 
 def local_hosts(control: Folder) -> Lines:

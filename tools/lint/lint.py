@@ -14,12 +14,17 @@ It looks for
       carriage returns at the ends of lines
     - hosts in locals that are not in rcpthosts, or in virtualdomains too; virtual domains of nobody; hosts of
       percenthack through which SMTP clients may send anywhere
-    - control/defaultdelivery, control/scanner and control/rewrite, as far as they are there
+    - control/defaultdelivery, control/scanner and control/rewrite, as far as they are there; a quarantine that is no
+      Maildir, or to which qmaild may not write
     - users/assign: lines of no known form, for addresses that another line has, for root
     - users/cdb and control/morercpthosts.cdb: missing, damaged, not what was written
     - addresses that every mail system must have: postmaster, mailer-daemon, root
     - .qmail files of alias that delivery stops at, or that no address leads to
     - owners and modes: who may change settings, and whether those who have to read them may
+
+A null client is one whose bin/qmail-queue is a link to qmail-qmqpc, and that has no control file of qmail-send,
+qmail-remote or qmail-smtpd but me.  It needs a server in control/qmqpservers, and neither rcpthosts nor users and
+aliases, which are not looked at.
 
 Whoever runs it must be able to read all that; root is.  For root too, a plain user's home is that user's.
 
@@ -49,7 +54,7 @@ from supervise.command import Argv, command
 from supervise.errors import Usage
 from supervise.fd import write_all
 from supervise.options import options
-from tools.lint import access, aliases, assigned, controls, hosts
+from tools.lint import access, aliases, assigned, controls, hosts, nullclient
 from tools.lint.settings import Folder
 
 TYPE_CHECKING = False
@@ -78,6 +83,10 @@ def main(argv: Argv) -> int:
 def complaints() -> Complaints:
     """All that is wrong."""
     control, users = Folder(b"control"), Folder(b"users")
+    if nullclient.is_null_client(control):
+        yield from nullclient.complaints(control)
+        yield from controls.complaints(control)
+        return
     yield from access.complaints(control, users)
     yield from controls.complaints(control)
     yield from hosts.complaints(control)

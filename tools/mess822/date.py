@@ -10,7 +10,8 @@ in the zone of the field, in UTC, and in the zone of this machine:
     Wed Dec 31 23:00:00 2025
 
 Without name it is Date. Years of two and three digits are understood, and the names of some zones: UT, GMT and the
-usual ones of Europe, Japan, Hong Kong and North America. Leap seconds are not counted.
+usual ones of Europe, Japan, Hong Kong and North America. Leap seconds are not counted. What is no moment is no date,
+such as 31 Nov, 10:60 or a zone of +9999: the original counts on from there.
 
 Exit status:
     0    there is a date

@@ -4,7 +4,7 @@
 
 What stands in front of the last comma or semicolon is no part of the date, nor is a comment.  A year below 50 is one
 of 2000 and later, else one below 999 counts from 1900.  The names of zones are those of mess822; a date with another
-one, as a date that lacks anything, is none.
+one, as a date that lacks anything, is none, nor is one that no calendar or clock shows: 31 Nov, or 10:60.
 """
 
 from __future__ import annotations
@@ -44,6 +44,13 @@ class Date:
         self.day, self.month, self.year = day, month, year
         self.hour, self.minute, self.second = hour, minute, second
         self.offset, self.zoned = offset, zoned
+
+    def check(self) -> None:
+        """Raise ValueError if no calendar has this day, or no clock this time; 23:59:60 is one."""
+        from datetime import datetime
+
+        year = (self.year - 1) % CYCLE_YEARS + 1
+        datetime(year, self.month, self.day, self.hour, self.minute, self.second - (self.second == 60))
 
     @classmethod
     def at(cls, seconds: float, *, local: bool = False) -> Self:
@@ -132,7 +139,9 @@ def date_of(words: Iterator[bytes]) -> Date:
     offset = offset_of(zone)
     if next(words, b"").upper() == b"DST":
         offset += 60
-    return Date(day, month, year, hour, minute, second, offset, zone != UNKNOWN)
+    found = Date(day, month, year, hour, minute, second, offset, zone != UNKNOWN)
+    found.check()
+    return found
 
 
 def number(word: bytes) -> int:
@@ -141,7 +150,7 @@ def number(word: bytes) -> int:
     Raises:
         ValueError: it is none, or a longer one than a date can have.
     """
-    if len(word) > DIGITS or not word.lstrip(b"+-").isdigit():
+    if len(word) > DIGITS or not word.isdigit():
         raise ValueError
     return int(word)
 
@@ -155,6 +164,7 @@ def offset_of(zone: bytes) -> int:
     known = ZONES.get(zone.upper())
     if known is not None:
         return known
-    wanted = number(zone)
-    hours, minutes = divmod(abs(wanted), 100)
-    return (hours * 60 + minutes) * (-1 if wanted < 0 else 1)
+    hours, minutes = divmod(number(zone.removeprefix(b"-" if zone.startswith(b"-") else b"+")), 100)
+    if hours >= 24 or minutes >= 60:
+        raise ValueError
+    return (hours * 60 + minutes) * (-1 if zone.startswith(b"-") else 1)

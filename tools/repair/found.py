@@ -14,16 +14,16 @@ import stat
 from collections import Counter
 
 from mta.queue import layout
+from mta.queue.layout import MOVING
 from mta.setup.adopt import held
-from mta.setup.messages import KINDS
-from mta.setup.oldqueue import number_of, parted
+from mta.setup.messages import intruders, needless, scattered
+from mta.setup.oldqueue import KINDS, number_of
 from supervise.errors import Temporary
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-MOVING = b"moving"
 PLACES = dict(zip(KINDS, layout.NAMES, strict=True))
 ANNOUNCING = (b"todo", b"info", b"mess")  # the first of these that a message has makes it what it is
 
@@ -89,30 +89,12 @@ class Found:
         inodes = {os.lstat(file).st_ino: (one, kind) for one in self.moving for kind, file in one.files.items()}
         self.names.update(os.lstat(file).st_ino for one in on_their_way() for file in one.files.values())
         for kind in KINDS:
-            for file in self.files(kind):
-                self.add(kind, file, inodes)
-        known = {place.path.partition(b"/")[2] for place in layout.places()} | {MOVING, b"taken"}
-        for folder in (b"", b"lock/"):
-            if os.path.isdir(folder or b"."):
-                names = [folder + name for name in sorted(os.listdir(folder or b".")) if not name.startswith(b".")]
-                self.strangers += [name for name in names if name not in known]
-
-    def files(self, kind: bytes) -> Iterator[bytes]:
-        """All that lies in the folder of *kind* and in its parts; one that is not there is empty."""
-        try:
-            parts, others = parted(kind)
-        except FileNotFoundError:
-            return
-        wanted = layout.folders(kind)
-        for folder in (b"%s/%d" % (kind, part) for part in sorted(parts)):
-            if os.path.islink(folder):
-                self.strangers.append(folder)
-                continue
-            inside = {folder + b"/" + name for name in os.listdir(folder)}
-            if folder not in wanted:
-                self.parts[folder] = inside
-            yield from sorted(inside)
-        yield from (kind + b"/" + name for name in sorted(others))
+            for folder, inside in scattered(kind).items():
+                if needless(folder, kind):
+                    self.parts[folder] = {*inside}
+                for file in inside:
+                    self.add(kind, file, inodes)
+        self.strangers += intruders()
 
     def add(self, kind: bytes, file: bytes, inodes: dict[int, tuple[Message, bytes]]) -> None:
         """Put *file* where it belongs; *inodes* are those of messages on their way."""

@@ -32,14 +32,17 @@ question mark there; so it is with -m when descriptor 1 is a terminal.
 
 To delete, and for -t, qmail-send must not run.  If it does, qmhandle stops its service (svc -d), which waits for the
 deliveries under way, and starts it again in the end, also when something fails or a signal ends it; only a KILL leaves
-the service down.  A message is deleted file by file, and is in a legal state in between.  What it does is told on
-descriptor 2.
+the service down.  When there is no message to change, nothing is stopped.  A message is deleted file by file, and is
+in a legal state in between.  What it does, and what it does not find, is told on descriptor 2.
+
+What is deleted is neither delivered nor bounced, and qmail-send logs no end of it.  So for matchup, zstore and zplot it
+is pending until another message gets its number.  The page of zstore tells how to end it there.
 
 Differences from the original: numbers are listed in order.  -t needs qmail-send stopped, and looks at all recipients
-that wait, those on this machine too.  -N prints the numbers.
+that wait, those on this machine too.  -N prints the numbers.  qmail-send goes on when there is nothing to delete.
 
 Exit status:
-    0    done, whether or not messages were found
+    0    done; that a message was not found, or that none was, is no failure
     100  wrong usage
     111  the queue cannot be read or changed, or qmail-send cannot be stopped; or a signal came
 
@@ -47,7 +50,7 @@ Environment:
     QMAILHOME  the home; /var/qmail by default
     SVDIR      where the service qmail-send is; by default service in the home
 
-See also: qmail-qread, qmail-qstat, qmail-qsanity, queue-fix, svc
+See also: qmail-qread, qmail-qstat, qmail-qsanity, queue-fix, svc, matchup, zstore
 """
 
 from __future__ import annotations
@@ -66,7 +69,7 @@ from tools.repair.rest import at_rest, service, tell
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import re
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
 
 LETTERS = b"alLRNcsDVm:d:f:F:S:h:H:b:B:t:"
 USAGE = b"[ -lLRNcsaDV ] [ -mN ] [ -dN ] [ -fADDRESS ] [ -F RE ] [ -S RE ] [ -h RE ] [ -H RE ] [ -b RE ] [ -B RE ]"
@@ -91,12 +94,12 @@ def handle(argv: Argv) -> int:
     step_down()
     where = service()
     enter(b"queue")
-    if any(letter in CHANGING for letter, _ in found):
+    if handler.finds():
         with at_rest(handler.name, where):
-            handler.act()
+            handler.act(changing=True)
             handler.delete()
     else:
-        handler.act()
+        handler.act(changing=False)
     if (b"a", b"") in found:
         hurry(handler.name, where)
     return 0
@@ -131,8 +134,14 @@ class Handler:
             if letter in b"md" and not value.isdigit():
                 raise Permanent(visible(value) + b" is no number of a message")
 
-    def act(self) -> None:
-        """Do what the options say, but for deleting."""
+    def finds(self) -> bool:
+        """Whether there is a message now that an option is to change."""
+        self.messages = listing.Listing()
+        changes = [(letter, value) for letter, value in self.found if letter in CHANGING]
+        return any(True for letter, value in changes for _ in self.chosen(letter, value))
+
+    def act(self, changing: bool) -> None:
+        """Do what the options say, but for deleting; unless *changing*, none has found a message to change."""
         self.messages = listing.Listing()
         for letter, value in self.found:
             if letter in b"lLR":
@@ -143,10 +152,8 @@ class Handler:
                 self.show(int(value))
             elif letter == b"V":
                 write_all(1, b"%s %s\n" % (self.name, version()))
-            elif letter == b"t":
-                self.rejuvenate(self.patterns[letter, value])
             elif letter in CHANGING:
-                self.choose(letter, value)
+                self.change(letter, value, [*self.chosen(letter, value)] if changing else [])
 
     # -- looking -----------------------------------------------------------------------------
     def list(self, letter: bytes) -> None:
@@ -177,16 +184,24 @@ class Handler:
         say(b"%s: there is no message %d" % (self.name, number))
 
     # -- changing ----------------------------------------------------------------------------
-    def choose(self, letter: bytes, value: bytes) -> None:
-        """Doom the messages that an option means."""
-        if letter == b"d" and int(value) not in self.messages.all:
+    def change(self, letter: bytes, value: bytes, chosen: Sequence[int]) -> None:
+        """Doom the messages that an option means, or let them be young again."""
+        if not chosen and letter == b"d":
             self.missing(int(value))
-            return
-        wanted = self.meaning(letter, value)
-        chosen = [number for number in self.messages.all if wanted(number)]
-        if not chosen:
+        elif not chosen:
             say(b"%s: -%s%s: there is no such message" % (self.name, letter, visible(value)))
-        self.doomed.update(chosen)
+        elif letter == b"t":
+            for number in chosen:
+                listing.rejuvenate(number)
+                say(b"%s: message %d is as if it had just come" % (self.name, number))
+        else:
+            self.doomed.update(chosen)
+
+    def chosen(self, letter: bytes, value: bytes) -> Iterator[int]:
+        """The messages that an option means."""
+        wanted = self.meaning(letter, value)
+        among = sorted(self.messages.info - self.messages.todo) if letter == b"t" else self.messages.all
+        return (number for number in among if wanted(number))
 
     def meaning(self, letter: bytes, value: bytes) -> Callable[[int], bool]:
         """Whether an option means a message."""
@@ -197,18 +212,13 @@ class Handler:
         if letter == b"f":
             return lambda number: listing.sender(number) == value
         search = self.patterns[letter, value]
+        if letter == b"t":
+            return lambda number: any(search.search(address) for address in listing.recipients(number))
         if letter == b"F":
             return lambda number: (found := listing.sender(number)) is not None and bool(search.search(found))
         if letter == b"S":
             return lambda number: bool(search.search(listing.field(number, b"subject")))
         return lambda number: listing.matching(number, search, letter in b"bB")
-
-    def rejuvenate(self, search: re.Pattern[bytes]) -> None:
-        """Let the messages to such recipients be young again."""
-        for number in sorted(self.messages.info - self.messages.todo):
-            if any(search.search(address) for address in listing.recipients(number)):
-                listing.rejuvenate(number)
-                say(b"%s: message %d is as if it had just come" % (self.name, number))
 
     def delete(self) -> None:
         """Delete the messages that are doomed."""

@@ -4,8 +4,10 @@ Usage: qmail-qsanity
 
 qmail-qsanity looks at each file of the queue and changes nothing.  It prints a line on descriptor 2 for each folder or
 file that is missing or has another owner, mode or kind than it should have; for each message that is in no legal
-state, or whose number is not the inode of its text; for each file where no message of its name belongs; and for each
-file that does not hold what such a file does: a sender, recipients, an envelope.
+state, or whose number is not the inode of its text; for each file where no message of its name belongs, so that nobody
+looks for it there, such as those of a queue that was split into another number of parts; for each empty part too many;
+and for each file that does not hold what such a file does: a sender, recipients, an envelope.  queue-fix mends most of
+it.
 
 Mail may come and go meanwhile.  In a queue whose folders are not all there, messages are not looked at.
 
@@ -20,7 +22,7 @@ Exit status:
 Environment:
     QMAILHOME  the home; /var/qmail by default
 
-See also: qmail-setup, qmail-qread
+See also: queue-fix, qmail-setup, qmail-qread
 """
 
 from __future__ import annotations

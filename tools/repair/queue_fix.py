@@ -11,7 +11,16 @@ queue.  Nothing of that is ever removed, written over or made somebody else's.
 
 Of a message in todo that moves, what qmail-send had begun to write goes: it would begin anew in any case.
 
-qmail-send must not run, and cannot start while queue-fix is at work.  Nothing should bring mail in meanwhile.
+qmail-send must not run, and cannot start while queue-fix is at work.  Nothing should bring mail in meanwhile: stop the
+services qmail-send, qmail-smtpd, and whatever else takes mail by SMTP, QMTP or QMQP or runs qmail-inject; and
+qmail-queued, by which users submit: what they try meanwhile is refused for now.  Root's programs queue mail without
+it.  The same holds from before a queue is copied, or its folder exchanged for another, until queue-fix is done:
+
+    svc -d -wd /service/qmail-smtpd /service/qmail-queued /service/qmail-send
+    mv /var/qmail/queue /var/qmail/queue.old
+    cp -a /mnt/queue /var/qmail/queue
+    queue-fix /var/qmail/queue
+    svc -u /service/qmail-send /service/qmail-queued /service/qmail-smtpd
 
 When queue-fix was killed, run it again.  Until then messages may lie in queuedir/moving; a qmail-send that is started
 first delivers the others and does not see these.
@@ -30,7 +39,7 @@ Exit status:
     100  wrong usage
     111  it cannot be done now, or qmail-send is running
 
-See also: qmail-qsanity, qmail-setup, qmail-send
+See also: qmail-qsanity, qmail-setup, qmail-send, qmail-queued, svc
 """
 
 from __future__ import annotations
@@ -43,7 +52,8 @@ from mta.queue import layout
 from mta.queue.qread import visible
 from mta.setup.adopt import held
 from mta.setup.inspect import differences, hold, make
-from mta.setup.messages import KINDS, message_file
+from mta.setup.messages import message_file
+from mta.setup.oldqueue import KINDS
 from mta.setup.plan import FIFO, FOLDER, Piece, queue
 from supervise.command import Argv, command
 from supervise.errors import Temporary, Usage
@@ -183,7 +193,7 @@ class Repair:
             if ask:
                 refused = [one for one in movers if not self.may(step(one)) and not self.tell]
                 movers = [one for one in movers if one not in refused]
-        if not self.tell and (movers or os.path.lexists(b"moving")):
+        if not self.tell and (movers or os.path.lexists(layout.MOVING)):
             with Moving() as moving:
                 moving.move(movers)
         return movers

@@ -27,10 +27,11 @@ from __future__ import annotations
 
 import os
 
+from mta.queue.layout import MOVING
 from mta.setup.adopt import held, throw_away
 from mta.setup.inspect import hold
 from supervise import files
-from tools.repair.found import MOVING, PLACES, Found, Message, on_their_way
+from tools.repair.found import PLACES, Found, Message, on_their_way
 from tools.repair.qsanity import broken
 
 TYPE_CHECKING = False

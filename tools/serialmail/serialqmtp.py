@@ -3,7 +3,9 @@
 Usage: serialqmtp prefix
 
 serialqmtp is serialsmtp for servers that speak QMTP. It does not wait for an answer before it sends the next message,
-so a link with a long delay is used well. A sender that is quoted in Return-Path goes out without the quotes.
+so a link with a long delay is used well; but it waits while 20 messages are without one. When a link drops, those
+arrive twice, and no others: the original sends all of them ahead, and again when the link is back. A sender that is
+quoted in Return-Path goes out without the quotes.
 
 Exit status:
     0    all files are done; the reports say how
@@ -18,6 +20,7 @@ See also: maildirserial, maildirqmtp, serialsmtp, qmail-qmtpd
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 
@@ -31,6 +34,8 @@ from tools.serialmail.waiting import names, opened, read
 
 PATIENCE = 3600  # seconds for an answer
 LARGEST = 200_000_000  # bytes of an answer
+WINDOW = 20  # messages that are sent before the first of them is answered
+TURNS = 3  # where the child gets a byte for each message that it may send
 VIOLATION = b"remote protocol violation"
 
 
@@ -44,11 +49,12 @@ def main(argv: Argv) -> int:
     except OSError as error:
         raise Temporary(b"unable to read input", error) from None
     try:
-        sent, sending = os.pipe()
-        pid = spawn(lambda: sender([b"serialqmtp", argv[1]]), {0: 0, 1: sending, OUTGOING: OUTGOING})
+        sent, sending, turns, turn = map(apart, (*os.pipe(), *os.pipe()))
+        os.write(turn, bytes(WINDOW))
+        pid = spawn(lambda: sender([b"serialqmtp", argv[1]]), {0: 0, 1: sending, TURNS: turns, OUTGOING: OUTGOING})
     except OSError as error:
         raise Temporary(b"unable to fork", error) from None
-    os.close(sending)
+    os.close(sending)  # but not turns: who writes the last bytes to turn finds a reader
     os.dup2(sent, 0)
     link = Link(PATIENCE)
     try:
@@ -56,6 +62,7 @@ def main(argv: Argv) -> int:
             report(name, *answer(link))  # at once: a link that drops behind the text must not send the message twice
             if link.take(1) != b",":
                 raise Temporary(VIOLATION)
+            os.write(turn, b"\0")
     except Temporary:
         os.kill(pid, signal.SIGKILL)  # what goes wrong is said once
         raise
@@ -65,9 +72,16 @@ def main(argv: Argv) -> int:
     return os.WEXITSTATUS(status)
 
 
+def apart(fd: int) -> int:
+    """*fd*, moved to where no descriptor of the link is taken for it if that is not open."""
+    moved = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, OUTGOING + 1)
+    os.close(fd)
+    return moved
+
+
 @command(b"serialqmtp")
 def sender(argv: Argv) -> int:
-    """In the child: send the files whose names are on descriptor 0, and write each name to 1 before that."""
+    """In the child: send the files whose names are on descriptor 0, each in its turn, its name to 1 before that."""
     link = Link(PATIENCE)
     ignore_broken_pipes()
     for name in names():
@@ -77,6 +91,8 @@ def sender(argv: Argv) -> int:
             if message is None:
                 continue
             size = message.size()
+            if not os.read(TURNS, 1):
+                return 0  # nobody awaits an answer any more
             write_all(REPORTS, name + b"\0")  # before the network may block, or both sides could wait for ever
             link.say(b"%d:\n" % (size + 1))
             for piece in message.pieces():

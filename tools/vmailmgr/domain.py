@@ -5,7 +5,6 @@ The domain is a folder, the home of the user whom it belongs to; commands stand 
 
 from __future__ import annotations
 
-import os
 import time
 
 from supervise import environment
@@ -15,6 +14,8 @@ from supervise.fd import read_all, write_all
 from supervise.options import options
 from tools.vmailmgr import mailboxes
 from tools.vmailmgr.entry import Entry
+from tools.vmailmgr.folders import Folders
+from tools.vmailmgr.home import enter
 from tools.vmailmgr.settings import Settings
 from tools.vmailmgr.table import Table
 
@@ -92,8 +93,29 @@ class Domain:
             if self.table.look_up(entry.name) is not None:
                 raise Taken(b"User already exists")
             if entry.directory:
-                mailboxes.make(entry.directory, entry.has_mailbox)
+                self.settle(entry, Folders(self.settings, self.table.entries()))
             self.table.put(entry)
+
+    def settle(self, entry: Entry, folders: Folders) -> None:
+        """Make the folder of *entry*, which must be nobody else's and empty; it may be left of an addition cut short.
+
+        One without a mailbox whose default folder cannot be had gets none.
+
+        Args:
+            folders: those of the others; this one is among them then.
+
+        Raises:
+            Refused: it cannot be had.
+            Temporary: it cannot be made.
+        """
+        objection = folders.objection(entry.directory) or mailboxes.objection(entry.directory)
+        if not objection:
+            mailboxes.make(entry.directory, entry.has_mailbox)
+            folders.take(entry)
+        elif entry.has_mailbox or entry.directory.removeprefix(b"./") != self.directory(entry.name):
+            raise Refused(b"Folder '%s' %s" % (entry.directory, objection))
+        else:
+            entry.directory = b""
 
     def change(self, name: bytes, attribute: str, value: object) -> None:
         """Give an attribute of the user *name* another value.
@@ -134,8 +156,8 @@ class Domain:
             raise Refused(otherwise)
         return entry
 
-    def delete(self, name: bytes, mailbox_too: bool) -> None:
-        """Delete the user *name*.
+    def delete(self, name: bytes, mailbox_too: bool) -> bytes:
+        """Delete the user *name*, and the folder unless others need it; what is to be said when it stays, or nothing.
 
         The mailbox gets another name, then the user goes, then the mailbox: whenever that is cut short, the
         next user of this name never finds the mail of this one.
@@ -148,12 +170,19 @@ class Domain:
             entry = self.existing(name, b"User does not exist")
             if entry.has_mailbox and not mailbox_too:
                 raise Refused(b"User has a mailbox")
-            aside = mailboxes.set_aside(entry.directory) if entry.directory else b""
+            objection = self.need_of(entry) if entry.directory else b""
+            aside = mailboxes.set_aside(entry.directory) if entry.directory and not objection else b""
             self.table.remove(entry.name)
             try:
                 mailboxes.discard(aside)
             except OSError:
                 raise Refused(b"Couldn't delete user's directory") from None
+        return objection and b"folder '%s' stays: it %s" % (entry.directory, objection)
+
+    def need_of(self, entry: Entry) -> bytes:
+        """Why the folder of *entry* must stay when that user goes, as `Folders.objection` has it."""
+        others = Folders(self.settings, (other for other in self.table.entries() if other.name != entry.name))
+        return others.objection(entry.directory) or others.objection(mailboxes.aside_from(entry.directory))
 
     def check_forward(self, forward: bytes) -> None:
         """Raise `Refused` when nothing can be forwarded to *forward*."""
@@ -176,7 +205,7 @@ def check_password(password: bytes) -> None:
 
 
 class Managing:
-    """A command that manages the domain whose home HOME is, where it stands from now on.
+    """A command that manages the domain whose home HOME is, where it stands from now on, never as root in another's.
 
     Attributes:
         domain: the domain.
@@ -203,7 +232,7 @@ class Managing:
             say(name + b": Can't determine home directory")
             raise Refused
         try:
-            os.chdir(home)
+            enter(home)
         except OSError:
             say(name + b": Can't change to home directory")
             raise Refused from None

@@ -31,14 +31,47 @@ def make(directory: bytes, is_maildir: bool) -> None:
         raise Temporary(b"unable to make the mailbox " + directory, error) from None
 
 
+def empty(directory: bytes) -> bool:
+    """Whether nothing is in the folder *directory* but what `make` makes, or it is not there.
+
+    Raises:
+        Temporary: that cannot be known.
+    """
+    try:
+        return all(name in FOLDERS and not os.listdir(directory + b"/" + name) for name in os.listdir(directory))
+    except FileNotFoundError:
+        return True
+    except OSError as error:
+        raise Temporary(b"unable to read the mailbox " + directory, error) from None
+
+
+def objection(directory: bytes) -> bytes:
+    """Why *directory*, which nobody has, can be nobody's mailbox, said as of an it; empty: it can be.
+
+    Raises:
+        Temporary: that cannot be known.
+    """
+    names = directory.rstrip(b"/").split(b"/")
+    if b".." in names:
+        return b"depends on another: it has .. in it"
+    if names[-1].startswith(b".") and names[-1].endswith(b".deleted"):
+        return b"has the name of a deleted mailbox"
+    return b"" if empty(directory) else b"is there already, and not empty"
+
+
+def aside_from(directory: bytes) -> bytes:
+    """What the mailbox *directory* is called while it is deleted."""
+    folder, name = os.path.split(directory.rstrip(b"/"))
+    return os.path.join(folder, b"." + name + b".deleted")
+
+
 def set_aside(directory: bytes) -> bytes:
     """Take the mailbox *directory* out of the way, so that no later user of its name finds it; what it is called now.
 
     Raises:
         Temporary: it cannot be done.
     """
-    folder, name = os.path.split(directory.rstrip(b"/"))
-    aside = os.path.join(folder, b"." + name + b".deleted")
+    aside = aside_from(directory)
     try:
         discard(aside)  # left by a crash
         if is_there(directory.rstrip(b"/")):

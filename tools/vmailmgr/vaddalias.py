@@ -3,7 +3,8 @@
 Usage: vaddalias user destination ...
 
 vaddalias adds user to the domain whose home HOME is, without mailbox and password: mail for user goes to each
-destination, an address or another user of the domain. It is `vadduser -D -P -f destination ... user`.
+destination, an address or another user of the domain. It is `vadduser -D -P -f destination ... user`, so as in the
+original user gets an empty folder, in which nothing is delivered.
 
 Exit status:
     0    done

@@ -6,6 +6,14 @@ vadduser makes a mailbox for user in the domain whose home HOME is, and has the 
 alias with it as one that forwards to user. The password is asked for twice on a terminal, else it is the first line
 of descriptor 0. It is stored as this machine hashes new ones; the original always uses MD5.
 
+The folder of the mailbox must be inside the domain's home, nobody else's, neither above nor below anybody else's, and
+missing or empty, without .. in its path: a new user never finds the mail of another, who may still have the folder
+after vrename. One without mailbox, and each alias, gets an empty folder as in the original, or none if that cannot be.
+
+As all commands that manage a domain it is for the owner of HOME, whom root becomes first, with no way back.
+
+Limits need vcheckquota, run by the hook vdeliver-predeliver; only the user's end is up to vdeliver itself.
+
 Options:
     -c, --msgcount     how many messages the mailbox may have
     -d, --directory    where the mailbox is, in the domain's home; by default in the folder that user-dir names
@@ -27,7 +35,7 @@ Exit status:
     1    not done; or wrong usage
     111  trouble with a file; nothing is added
 
-See also: vdeluser, vdeliver
+See also: vdeluser, vdeliver, vcheckquota
 """
 
 from __future__ import annotations

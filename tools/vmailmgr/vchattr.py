@@ -2,8 +2,10 @@
 
 Usage: vchattr [ --quiet ] -c | -e | -E | -p | -q | -Q | -z value user ...
 
-vchattr changes one attribute of each user of the domain whose home HOME is. A number may be - for no limit. Of several
-options the last one counts.
+vchattr changes one attribute of each user of the domain whose home HOME is. A number may be - for no limit. Options
+stand before value; of several the last one counts. To change two attributes, give the command twice.
+
+Limits need vcheckquota, run by the hook vdeliver-predeliver; only the user's end is up to vdeliver itself.
 
 Options:
     -c, --msgcount   how many messages the mailbox may have
@@ -17,11 +19,11 @@ Options:
 
 Exit status:
     0    done
-    1    wrong usage
+    1    wrong usage; nothing is changed
     N    so many users, at most 100, are not changed
     111  trouble with a file
 
-See also: vadduser, vpasswd, vchforwards
+See also: vadduser, vpasswd, vchforwards, vcheckquota
 """
 
 from __future__ import annotations
@@ -54,6 +56,9 @@ def main(argv: Argv) -> int:
     if not chosen:
         raise managing.refused(b"Must select an attribute to change.")
     value, *users = managing.words
+    for user in users:
+        if user.startswith(b"-") and managing.domain.table.find(user) is None:
+            raise managing.refused(b"Options stand before the value: " + user)
     return min(100, sum(not change(managing, chosen[-1], value, user.lower()) for user in users))
 
 

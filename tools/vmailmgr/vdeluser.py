@@ -3,7 +3,8 @@
 Usage: vdeluser [ -D ] user ...
 
 vdeluser deletes each user and the user's mailbox with all that is in it. Whenever it is cut short, the next user of
-that name never finds the mail of this one.
+that name never finds the mail of this one. A folder that another user has too, or that lies above or below another
+user's, or outside the domain's home, stays, and that is said; so, too, the folder of all mailboxes and the home.
 
 Options:
     -D, --no-mailbox  spare users who have a mailbox
@@ -35,9 +36,11 @@ def main(argv: Argv) -> int:
 def delete(managing: Managing, user: bytes) -> bool:
     """Delete *user*; whether that could be done, which is said."""
     try:
-        managing.domain.delete(user, (b"D", b"") not in managing.chosen)
+        kept = managing.domain.delete(user, (b"D", b"") not in managing.chosen)
     except Refused as refused:
         managing.complain(b"error deleting user '%s':\n  %s" % (user, refused.line))
         return False
+    if kept:
+        managing.complain(b"warning: " + kept)
     managing.tell(b"user '%s' successfully deleted." % user)
     return True

@@ -3,14 +3,16 @@
 Usage: vrename [ --quiet ] old new
 
 vrename has the user old of the domain whose home HOME is be called new. Password, mailbox and all else stay; the
-folder of the mailbox keeps its name.
+folder of the mailbox keeps its name. So a new user who is to be called old needs another folder: `vadduser -d`.
+Those who forward to old still do, and such mail bounces; vchforwards has them forward to new, or vaddalias has old
+forward to new.
 
 Exit status:
     0    done
     1    not done; or wrong usage
     111  trouble with a file; all is as before
 
-See also: vadduser, vchattr
+See also: vadduser, vaddalias, vchforwards
 """
 
 from __future__ import annotations

@@ -6,7 +6,8 @@ vsetup makes in HOME, the home of a user to whom virtualdomains gives a domain, 
 domain's users with each name in postmaster-aliases (root, mailer-daemon and postmaster), which has a mailbox and
 forwards to postmaster-email, and last .qmail-default, by which vdeliver delivers. A .qmail-default that says something
 else is kept as .qmail-default~. A user who is there is left as he is. The hooks vsetup-pre in /etc/vmailmgr and in
-.vmailmgr in HOME run before that, and vsetup-post afterwards; if one fails, vsetup ends.
+.vmailmgr in HOME run before that, and vsetup-post afterwards; if one fails, vsetup ends. Root becomes the owner of
+HOME before all that.
 
 The original writes .qmail-default before the table, so mail that comes in between bounces.
 

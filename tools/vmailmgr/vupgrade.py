@@ -4,7 +4,8 @@ Usage: vupgrade [ --quiet ]
 
 vupgrade writes the table of users of the domain whose home HOME is anew, each record in the form that it has now. If
 there is no table yet, it takes the users from the file passwd, as it was before there were tables: lines of name,
-password and mailbox or addresses, with colons between them. A user without a folder gets one.
+password and mailbox or addresses, with colons between them. A user without a folder gets one, unless there is
+something in it, or it is another user's.
 
 Exit status:
     0    done
@@ -22,6 +23,7 @@ from supervise.files import slurp
 from tools.vmailmgr import mailboxes
 from tools.vmailmgr.domain import Managing
 from tools.vmailmgr.entry import Entry
+from tools.vmailmgr.folders import Folders
 
 
 @command(b"vupgrade", b"[ --quiet ]", usage_code=1)
@@ -32,10 +34,11 @@ def main(argv: Argv) -> int:
     table = managing.domain.table
     with table:
         entries = list(table.entries()) if mailboxes.is_there(table.path) else listed(managing)
+        folders = Folders(managing.domain.settings, entries)
         for entry in entries:
             if not entry.directory:
                 entry.directory = managing.domain.directory(entry.name)
-                mailboxes.make(entry.directory, is_maildir=False)
+                managing.domain.settle(entry, folders)
         table.write([(entry.name, entry.data()) for entry in entries])
     return 0
 

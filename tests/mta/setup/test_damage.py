@@ -225,6 +225,24 @@ def test_a_message_in_the_wrong_folder_is_found(mail: Instance) -> None:
     assert f"queue/{wrong}: belongs to no message" in check(mail)
 
 
+def test_a_message_in_a_queue_of_another_split_is_found(mail: Instance) -> None:
+    number = put(mail, "mess", "info", "remote")
+    names = {
+        f"queue/{kind}/25/{number}": f"{kind}/{number % layout.SPLIT}/{number}" for kind in ("mess", "info", "remote")
+    }
+    for wrong, name in names.items():
+        (mail.home / wrong).parent.mkdir()
+        (mail.queue / name).rename(mail.home / wrong)
+    assert check(mail) == [f"{wrong}: belongs to no message" for wrong in names]
+
+
+def test_what_is_no_part_of_a_queue_is_found_and_kept(mail: Instance) -> None:
+    (mail.queue / "strange").touch()
+    assert check(mail) == ["queue/strange: belongs to no message"]
+    assert run("qmail-setup", "--fix", mail.home, user=mail.runner, cwd=mail.scratch).code == 1
+    assert (mail.queue / "strange").exists()
+
+
 def test_a_file_of_a_message_with_the_wrong_mode_is_found_and_mended(mail: Instance) -> None:
     number = put(mail, "mess", "info", "local")
     name = f"queue/local/{number % layout.SPLIT}/{number}"

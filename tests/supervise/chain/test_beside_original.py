@@ -58,6 +58,7 @@ CIRCUMSTANCES = [
         f"trap '' INT HUP USR1 TERM; @{link} grep -E '^Sig(Blk|Ign)' /proc/self/status",
         f"{BLOCK} @{link} grep SigBlk /proc/self/status",
     )
+    if not ("<&-" in line and link.startswith(("setlock", "fghack")))  # where a lock or a pipe becomes descriptor 0
 ]
 ACCOUNTS = [
     f"{before} @{name} {account} sh -c 'id; echo $UID.$GID'"

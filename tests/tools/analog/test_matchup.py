@@ -117,14 +117,38 @@ def test_a_delivery_of_an_unknown_message_is_told_without_it(tmp_path: Path) -> 
     assert matchup(log, tmp_path)[0] == b"d k 5.5 5.5 6.5 0 ? remote.a@b ? ? ok/\n"
 
 
-def test_a_new_start_of_qmail_send_forgets_deliveries_and_keeps_messages(tmp_path: Path) -> None:
-    log = (
-        b"1.5 info msg 1: bytes 2 from <a@b> qp 3 uid 4\n2.5 starting delivery 1: msg 1 to local c@d\n"
-        b"3.5 running\n4.5 delivery 1: success: ok/\n"
-    )
+PENDING = b"""1.5 info msg 1: bytes 2 from <a@b> qp 3 uid 4
+2.5 starting delivery 1: msg 1 to local c@d
+2.6 starting delivery 2: msg 1 to remote e@f
+2.7 starting delivery 3: msg 1 to remote g@h
+"""
+KEPT = b"1.5 info msg 1: bytes 2 from <a@b> qp 3 uid 4\n1.5 extra 1 0 0 0\n"
+
+
+@pytest.mark.parametrize("line", [b"status: exiting", b"running", b"exiting"])
+def test_a_new_start_of_qmail_send_forgets_deliveries_and_keeps_messages(tmp_path: Path, line: bytes) -> None:
+    assert matchup(PENDING + b"3.5 " + line + b"\n4.5 delivery 1: success: ok/\n", tmp_path) == (b"", KEPT)
+
+
+def test_a_qmail_send_that_will_exit_waits_for_its_deliveries(tmp_path: Path) -> None:
+    log = PENDING + b"3.5 status: local 1/10 remote 2/20 exitasap\n4.5 delivery 3: success: ok/\n"
     out, pending = matchup(log, tmp_path)
-    assert out == b""
-    assert pending == b"1.5 info msg 1: bytes 2 from <a@b> qp 3 uid 4\n1.5 extra 1 0 0 0\n"
+    assert out == b"d k 1.5 2.7 4.5 2 <a@b> remote.g@h 3 4 ok/\n"
+    assert pending.count(b" starting ") == 2
+
+
+@pytest.mark.parametrize(("before", "number"), [(b"", 1), (b"2.8 delivery 1: success: ok/\n", 1), (b"", 3)])
+def test_after_a_crash_a_number_that_begins_anew_tells_of_the_start(tmp_path: Path, before: bytes, number: int) -> None:
+    start = b"9.5 starting delivery %d: msg 1 to remote i@j\n" % number
+    log = PENDING + before + start + b"9.6 delivery 2: success: late/\n"
+    out, pending = matchup(log, tmp_path)
+    assert out.count(b"\n") == before.count(b"\n")
+    assert pending.endswith(b"\n" + start) and pending.count(b" starting ") == 1
+
+
+def test_a_number_that_is_used_again_ends_the_message_without_a_line(tmp_path: Path) -> None:
+    log = PENDING[: PENDING.index(b"2.5")] + b"8.5 new msg 1\n9.5 end msg 1\n"
+    assert matchup(log, tmp_path) == (b"", b"")
 
 
 def test_warnings_are_copied_and_unknown_lines_marked_and_status_lines_dropped(tmp_path: Path) -> None:

@@ -158,6 +158,23 @@ def test_a_line_that_is_cut_off_is_named_and_the_others_count() -> None:
     assert b"  1    1.00  no such box/" in done.out
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        *(b"d k nan nan nan 1 <a@b> local.c@d 1 2 ok/", b"d k 1.5 1.5 inf 1 <a@b> local.c@d 1 2 ok/"),
+        *(b"d k -1 1.5 2.5 1 <a@b> local.c@d 1 2 ok/", b"d k 1.5 1e300 2.5 1 <a@b> local.c@d 1 2 ok/"),
+        *(b"d k 1.5 1.5 2.5 -9 <a@b> local.c@d 1 2 ok/", b"d k 1.5 1.5 2.5 1_0 <a@b> local.c@d 1 2 ok/"),
+        *(b"m nan 2.5 1 1 0 0 <a@b> 1 2", b"m 1.5 2.5 1 -1 0 0 <a@b> 1 2"),
+        b"m 1.5 2.5 " + b"9" * 400 + b" 1 0 0 <> 1 2",
+    ],
+)  # fmt: skip
+def test_a_line_with_numbers_that_are_none_is_named_and_does_not_count(line: bytes) -> None:
+    done = run("zoverall", input=line + b"\n" + RESULTS)
+    told = b"zoverall: warning: input line 1 is passed over: it is none of matchup's: " + line + b"\n"
+    assert (done.code, done.err) == (0, told)
+    assert done.out == run("zoverall", input=RESULTS).out
+
+
 def test_columnt_aligns_words_to_the_right_and_the_last_to_the_left() -> None:
     done = run("columnt", input=b"a bb ccc\n1000 2 3\n\nlong\n10 20 30 40\n")
     assert done.out == b"   a  bb  ccc\n1000   2  3\n\nlong\n  10  20   30  40\n"

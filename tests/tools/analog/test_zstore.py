@@ -139,6 +139,50 @@ def test_the_logs_that_multilog_turns_and_compresses_meanwhile_are_read_once(tmp
     assert zlines(tmp_path / "store") == matched(lines)
 
 
+def test_a_directory_that_has_been_renamed_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    lines = mail(60)
+    logs, store = tmp_path / "logs", tmp_path / "store"
+    put_old(logs, second_of(lines[49]), b"".join(lines[:50]), ".s.zst")
+    put_current(logs, b"".join(lines[50:150]))
+    put_current(tmp_path / "other", b"".join(mail(9, 2)))
+    zstore(store, tmp_path / "other", logs)
+    logs.rename(tmp_path / "renamed")
+    zstore(store, tmp_path / "renamed")
+    (tmp_path / "renamed" / "current").unlink()
+    put_old(tmp_path / "renamed", second_of(lines[199]), b"".join(lines[50:200]), ".s.gz")
+    put_current(tmp_path / "renamed", b"".join(lines[200:250]))
+    (tmp_path / "renamed").rename(tmp_path / "moved")
+    (tmp_path / "renamed").symlink_to("moved")
+    put_current(tmp_path / "moved", b"".join(lines[200:]))
+    for name in ("moved", "renamed"):
+        zstore(store, tmp_path / name)
+        found = [line for line in zlines(store).splitlines() if line not in matched(mail(9, 2)).splitlines()]
+        assert found == matched(lines).splitlines()
+
+
+def test_another_directory_may_take_the_name_of_a_renamed_one(tmp_path: Path) -> None:
+    one, other = mail(30, 1), mail(30, 2)
+    put_current(tmp_path / "logs", b"".join(one))
+    zstore(tmp_path / "store", tmp_path / "logs")
+    (tmp_path / "logs").rename(tmp_path / "old")
+    put_current(tmp_path / "logs", b"".join(other))
+    zstore(tmp_path / "store", tmp_path / "old")
+    zstore(tmp_path / "store", tmp_path / "logs")
+    assert zlines(tmp_path / "store") == matched(one) + matched(other)
+
+
+def test_a_copy_of_a_directory_is_named_and_does_not_count(tmp_path: Path) -> None:
+    lines = mail(30)
+    put_current(tmp_path / "logs", b"".join(lines))
+    zstore(tmp_path / "store", tmp_path / "logs")
+    shutil.copytree(tmp_path / "logs", tmp_path / "copy")
+    put_current(tmp_path / "new", b"".join(mail(30, 2)))
+    names = bytes(tmp_path / "copy"), bytes(tmp_path / "logs")
+    err = b"zstore: warning: %b has logs that %b has, too: it is passed over\n" % names
+    zstore(tmp_path / "store", tmp_path / "copy", tmp_path / "new", err=err, code=111)
+    assert zlines(tmp_path / "store") == matched(lines) + matched(mail(30, 2))
+
+
 def test_a_log_that_is_being_processed_is_not_read_again_as_old(tmp_path: Path) -> None:
     lines = mail(60)
     logs, store = tmp_path / "logs", tmp_path / "store"
@@ -379,8 +423,9 @@ def test_a_file_that_is_something_else_is_refused_and_left_alone(tmp_path: Path)
     file = tmp_path / "store"
     file.write_bytes(b"not a database, but longer than the header of one would be: " * 20)
     before = file.read_bytes()
-    done = run("zstore", file, tmp_path)
-    assert done.code == 111 and done.err.startswith(b"zstore: fatal: unable to use ") and done.err.count(b"\n") == 1
+    for words in (["zstore", file, tmp_path], ["zlines", file], ["zplot", file]):
+        line = b"%b: fatal: %b is no store of this zstore\n" % (str(words[0]).encode(), bytes(file))
+        assert run(*words) == (100, b"", line)
     assert file.read_bytes() == before
     other = tmp_path / "other"
     with sqlite3.connect(other) as database:
@@ -459,6 +504,36 @@ def test_k_forgets_what_is_old(tmp_path: Path) -> None:
     assert run("zstore", "-k", "long", tmp_path / "store", tmp_path / "logs").code == 100
 
 
+def test_k_forgets_messages_that_came_before_and_have_not_left(tmp_path: Path) -> None:
+    now = time.time_ns()
+    events = [
+        (72, b"info msg 1: bytes 1 from <a@b> qp 1 uid 2"),
+        (71, b"info msg 2: bytes 2 from <a@b> qp 2 uid 2"),
+        (48, b"starting delivery 1: msg 2 to remote c@d"),
+        (9, b"info msg 3: bytes 3 from <a@b> qp 3 uid 2"),
+        (8, b"new msg 9"),
+    ]
+    lines = [b"%b %b\n" % (label(now - hours * 3600 * SECOND), text) for hours, text in events]
+    put_current(tmp_path / "logs", b"".join(lines))
+    for options, queue in ((["-k", "5d"], 3), (["-k", "36h"], 2)):
+        assert run("zstore", *options, tmp_path / "store", tmp_path / "logs") == (0, b"", b"")
+        assert json.loads(zplot("--json", tmp_path / "store").splitlines()[-1])["queue"] == queue
+    ends = [b"%b end msg %d\n" % (label(now), number) for number in (1, 2, 3)]
+    put_current(tmp_path / "logs", b"".join(lines + ends))
+    zstore(tmp_path / "store", tmp_path / "logs")
+    assert [line.split()[3] for line in zlines(tmp_path / "store").splitlines()] == [b"2", b"3"]
+
+
+def test_a_number_that_is_used_again_is_in_the_queue_once(tmp_path: Path) -> None:
+    events = [(0, b"new msg 1"), (0, b"info msg 1: bytes 1 from <a@b> qp 1 uid 2")]
+    events += [(90, b"new msg 1"), (90, b"info msg 1: bytes 2 from <a@b> qp 3 uid 2"), (150, b"end msg 1")]
+    lines = [b"%b %b\n" % (label(EPOCH + at * SECOND), text) for at, text in [*events, (400, b"new msg 9")]]
+    put_current(tmp_path / "logs", b"".join(lines))
+    zstore(tmp_path / "store", tmp_path / "logs")
+    points = [json.loads(line) for line in zplot("--json", *period(5), tmp_path / "store").splitlines()]
+    assert [point["queue"] for point in points] == [1, 1, 1, 0, 0]
+
+
 # -- plots ---------------------------------------------------------------------------------
 LOG = [
     (0, b"info msg 1: bytes 1000 from <a@b> qp 1 uid 2"),
@@ -521,6 +596,20 @@ def test_what_is_pending_is_shown_until_now(tmp_path: Path) -> None:
     assert points[-3:] == [2, 2, 2]
 
 
+@pytest.mark.parametrize(
+    ("second", "restart"), [(130, b"status: exiting"), (130, b"starting delivery 1: msg 2 to remote g@h")]
+)
+def test_deliveries_of_a_qmail_send_that_is_gone_are_not_shown(tmp_path: Path, second: int, restart: bytes) -> None:
+    lines = [(0, b"info msg 1: bytes 1000 from <a@b> qp 1 uid 2")]
+    lines += [(60, b"starting delivery %d: msg 1 to remote c@d" % number) for number in range(1, 6)]
+    lines += [(second, restart), (second + 50, b"delivery 1: success: ok/"), (600, b"new msg 9")]
+    put_current(tmp_path / "logs", b"".join(b"%b %b\n" % (label(EPOCH + at * SECOND), text) for at, text in lines))
+    zstore(tmp_path / "store", tmp_path / "logs")
+    points = [json.loads(line) for line in zplot("--json", *period(5), tmp_path / "store").splitlines()]
+    busy = [0, 5 * 60, 5 * 10 + (50 if b"starting" in restart else 0), 0, 0]  # seconds of deliveries
+    assert [point["concurrency"] for point in points] == [round(seconds / 60, 6) for seconds in busy]
+
+
 def test_points_can_be_longer(known: Path) -> None:
     (point,) = [json.loads(line) for line in zplot("--json", "--every", "1h", *period(5), known).splitlines()]
     assert (point["seconds"], point["successes"], point["queue"], point["peak"]) == (3600, 1, 1, 2)
@@ -547,6 +636,27 @@ def test_pages_are_put_into_a_folder(known: Path, tmp_path: Path) -> None:
     assert names == {"day.svg", "week.svg", "month.svg", "year.svg", "index.html"}
     page = (tmp_path / "www" / "index.html").read_text()
     assert all(name in page for name in names - {"index.html"})
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_a_folder_that_takes_no_pages_is_named(known: Path, tmp_path: Path, there: bool) -> None:
+    folder = tmp_path / "www"
+    if there:
+        folder.write_bytes(b"")
+    why = b"not a directory" if there else b"file does not exist"
+    line = b"zplot: fatal: unable to write plots into %b: %b\n" % (bytes(folder), why)
+    assert run("zplot", "-p", folder, known) == (111, b"", line)
+
+
+def test_the_pages_are_of_a_day_a_week_a_month_and_a_year(known: Path, tmp_path: Path) -> None:
+    def as_asked() -> bool:
+        zplot("-up", tmp_path, known)
+        spans = {"day": "1d", "week": "7d", "month": "31d", "year": "366d"}
+        pages = {name: (tmp_path / f"{name}.svg").read_bytes() for name in spans}
+        assert len(set(pages.values())) == 4
+        return pages == {name: zplot("-u", "--since", span, known) for name, span in spans.items()}
+
+    until(as_asked)  # a minute may be over in between
 
 
 def test_an_empty_store_makes_empty_plots(tmp_path: Path) -> None:

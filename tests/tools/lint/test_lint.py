@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import pwd
+import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -150,6 +152,7 @@ FORM = "neither =LOCAL:user:uid:gid:home:dash:ext: nor +LOC:user:uid:gid:home:da
 DOT = "no line that begins with a dot at the end"
 CR = "a carriage return at the end of the line, as other systems write it"
 NOBODY_THERE = "missing; there is no .qmail-{0} among the aliases, so mail for {0} bounces"
+SAME = "does not count: line {} is for the same"
 JOE = "joe:1:1:/home/joe"
 
 # what is written where (None: removed) -> the complaints
@@ -230,6 +233,22 @@ CASES: list[tuple[dict[str, str | None], list[str]]] = [
             "control/virtualdomains:3: does not count: line 4 is for the same",
             "control/virtualdomains:5: a blank in  all",
         ],
+    ),
+    *(
+        ({f"control/{name}": f"{HOST}\nb.example\n{HOST.upper()}\n", **more}, [f"control/{name}:3: {SAME.format(1)}"])
+        for name, more in (("rcpthosts", {}), ("locals", {"control/rcpthosts": f"{HOST}\nb.example\n"}))
+    ),
+    ({"control/percenthack": "a.example\n\nA.Example\n"}, [f"control/percenthack:3: {SAME.format(1)}"]),
+    ({"control/smtpcapabilities": "SIZE\nsize\n"}, [f"control/smtpcapabilities:2: {SAME.format(1)}"]),
+    *(
+        (
+            {f"control/{name}": "# x\n@a.example\njoe@b\n@A.example\nJoe@B\n"},
+            [
+                f"control/{name}:4: {SAME.format(2)}",
+                f"control/{name}:5: {SAME.format(3)}",
+            ],
+        )
+        for name in ("badmailfrom", "badmailto", "badrcptto")
     ),
     (
         {"control/badmailfrom": "@spam.example\nspam.example\njoe@spam.example\njoe doe@spam.example\njoe@\n@spam\n"},
@@ -334,6 +353,10 @@ CASES: list[tuple[dict[str, str | None], list[str]]] = [
             "control/scanner:2: eat is none of pass, reject, quarantine, defer",
             "control/scanner:3: there is no setting what",
         ],
+    ),
+    (
+        {"control/scanner": "clamd:/run/clamd\n\nquarantine:alias\nvirus:quarantine\n"},
+        ["control/scanner:3: {home}/alias/ is no Maildir: it lacks tmp, new, cur"],
     ),
     (
         {"control/rewrite": "*.:\nx:y\n=x\n"},
@@ -472,6 +495,95 @@ def test_hosts_of_morercpthosts_are_taken(home: Home) -> None:
     home.write("control/morercpthosts", "more.example\n")
     home.compile("qmail-newmrh")
     assert home.complaints() == []
+
+
+def test_the_same_host_twice_in_morercpthosts_is_named(home: Home) -> None:
+    home.write("control/morercpthosts", "a.example\nA.example\n")
+    home.compile("qmail-newmrh")
+    assert home.complaints() == ["control/morercpthosts:2: does not count: line 1 is for the same"]
+
+
+@pytest.fixture
+def quarantine(home: Home) -> Iterator[Path]:
+    """A Maildir where the scanner is to put things."""
+    maildir = home.folder / "quarantine"
+    assert run("maildirmake", maildir, user=home.user).code == 0
+    for folder in (maildir, *maildir.iterdir()):
+        os.chown(folder, pwd.getpwnam("qmaild").pw_uid if home.rooted else home.owner, -1)
+    home.write("control/scanner", "clamd:/run/clamd\nvirus:quarantine\nquarantine:quarantine\n")
+    yield maildir
+    shutil.rmtree(maildir)
+
+
+def test_a_quarantine_that_is_no_maildir_is_named(home: Home, quarantine: Path) -> None:
+    assert home.complaints() == []
+    home.write("control/scanner", "# where to\nclamd:/run/clamd\n quarantine:nowhere\n\t quarantine:quarantine \r\n")
+    (quarantine / "cur").rmdir()
+    assert home.complaints() == [
+        f"control/scanner:4: {quarantine}/ is no Maildir: it lacks cur",
+        f"control/scanner:4: {CR}",
+    ]
+
+
+@pytest.mark.parametrize("home", BY_ROOT, indirect=True)
+def test_a_quarantine_to_which_qmaild_cannot_deliver_is_named(home: Home, quarantine: Path) -> None:
+    os.chown(quarantine / "new", 0, 0)
+    assert home.complaints() == [f"control/scanner:3: qmaild may not write to {quarantine}/new"]
+    os.chown(quarantine / "tmp", 0, 0)
+    assert home.complaints() == [f"control/scanner:3: qmaild may not write to {quarantine}/tmp"]
+    os.chown(quarantine, 0, 0)
+    assert home.complaints() == [f"control/scanner:3: qmaild may not go through {quarantine}"]
+
+
+@pytest.fixture(params=[None, pytest.param(NOBODY, marks=pytest.mark.root)], ids=["mine", "another's"])
+def null_client(request: pytest.FixtureRequest) -> Iterator[Path]:
+    """The home of a null client, and no more than it needs."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as scratch:
+        home = Path(scratch)
+        home.chmod(0o755)
+        for name in ("bin", "control"):
+            (home / name).mkdir(mode=0o755)
+            (home / name).chmod(0o755)
+        (home / "bin/qmail-queue").symlink_to(Path(sys.executable).parent / "qmail-qmqpc")
+        for name, line in {"me": HOST, "qmqpservers": "192.0.2.1", "defaultdomain": "mail.example"}.items():
+            (home / "control" / name).write_text(f"{line}\n")
+            (home / "control" / name).chmod(0o644)
+        if request.param:
+            for file in (home, *home.rglob("*")):
+                os.chown(file, request.param, request.param, follow_symlinks=False)
+        yield home
+
+
+def lint(home: Path) -> list[str]:
+    code, out, err = run("qmail-lint", env={"QMAILHOME": str(home)})
+    assert (code, err) == (0, b"")
+    return out.decode().splitlines()
+
+
+def test_a_null_client_needs_no_more_than_it_needs(null_client: Path) -> None:
+    assert lint(null_client) == []
+
+
+def test_what_a_null_client_needs_is_looked_at(null_client: Path) -> None:
+    control = null_client / "control"
+    (control / "qmqpservers").write_text("mail.example\n")
+    (control / "me").unlink()
+    (control / "defaultdomain").chmod(0o666)
+    control.chmod(0o777)
+    assert lint(null_client) == [
+        "control: mode 0777: everybody may change it",
+        "control/defaultdomain: mode 0666: everybody may change it",
+        "control/me: missing; this host has no name",
+        "control/qmqpservers: names no server, so no mail leaves this null client",
+        "control/qmqpservers:1: mail.example does not begin with an IP address",
+    ]
+
+
+@pytest.mark.parametrize(("name", "line"), [("locals", HOST), ("smtproutes", ":mail.example"), ("databytes", "1")])
+def test_who_has_a_file_of_a_server_is_no_null_client(null_client: Path, name: str, line: str) -> None:
+    """It may hand on by QMQP what it takes by SMTP."""
+    (null_client / "control" / name).write_text(f"{line}\n")
+    assert "control/rcpthosts: missing; SMTP clients may send mail to any host (an open relay)" in lint(null_client)
 
 
 def test_an_assigned_user_may_have_a_virtual_domain(home: Home) -> None:

@@ -40,6 +40,32 @@ def test_what_lacks_anything_is_no_date(text: bytes) -> None:
     assert parse(text) is None
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(b"27 Nov 2026 99:00:00 +0000", b"27 Nov 2026 24:00 GMT", b"27 Nov 2026 10:60 GMT"),
+        *(b"27 Nov 2026 10:00:61 GMT", b"27 Nov 2026 10:-5:00 GMT", b"-1 Nov 2026 10:00 GMT"),
+        *(b"99 Nov 999999999 1:1 UT", b"31 Nov 2026 10:00 GMT", b"0 Nov 2026 10:00 GMT", b"29 Feb 2100 10:00 GMT"),
+        *(b"29 Feb 10001 10:00 GMT", b"1 Nov 2026 10:00 +9999", b"1 Nov 2026 10:00 +0060", b"1 Nov 2026 10:00 -2400"),
+        *(b"1 Nov 2026 10:00 +-100", b"1 Nov -5 10:00 GMT"),
+    ],
+)
+def test_what_no_calendar_or_clock_shows_is_no_date(text: bytes) -> None:
+    assert parse(text) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(b"31 Dec 2016 23:59:60 +0000", b"29 Feb 2000 00:00:00 +2359", b"29 Feb 999999996 00:00:00 -2359"),
+        *(b"29 Feb 10000 00:00:00 +1245", b"31 Oct 1000 00:00:00 -0330"),
+    ],
+)
+def test_what_stands_at_the_edge_is_a_date(text: bytes) -> None:
+    date = parse(text)
+    assert date and date.header() == text
+
+
 @given(st.binary(max_size=40))
 def test_any_text_is_a_date_or_none(text: bytes) -> None:
     parse(text)

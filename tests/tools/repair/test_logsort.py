@@ -32,6 +32,14 @@ def test_a_delivery_of_an_older_qmail_send_ends_no_delivery_of_a_newer_one() -> 
     assert run("qmLogsort", input=text(lines)).out == text([*lines[:2], ""])
 
 
+def test_after_a_crash_the_numbers_of_deliveries_that_begin_anew_tell_of_it() -> None:
+    before = ["new msg 7", "starting delivery 4: msg 7 to local a", "starting delivery 5: msg 7 to local b"]
+    after = ["new msg 8", "starting delivery 1: msg 8 to local c"]
+    log = [*before, *after, "delivery 4: success: late", "delivery 5: success: late", "delivery 1: success: ok"]
+    sorted_log = [*before, "", *after, "delivery 1: success: ok", ""]
+    assert run("qmLogsort", input=text(log)).out == text(sorted_log)
+
+
 def test_a_number_that_is_used_again_is_another_message() -> None:
     lines = ["new msg 7", "starting delivery 1: msg 7 to local a", "new msg 7", "end msg 7"]
     assert run("qmLogsort", input=text(lines)).out == text([*lines[:2], "", *lines[2:], ""])

@@ -221,6 +221,14 @@ def test_what_is_chosen_is_deleted_and_nothing_else(queue: Handled, words: list[
         assert not [*queue.queue.rglob(str(queue.number[name]))]
 
 
+@pytest.mark.parametrize("pattern", ["ubject", "^Subject:", "far.example", "Sue", "2024", "buy now"])
+def test_a_subject_is_neither_its_name_nor_another_field(queue: Handled, pattern: str) -> None:
+    assert b"there is no such message" in queue.handle("-S", pattern).err
+    assert queue.there() == {*queue.number}
+    assert b"is deleted" in queue.handle("-S", "^hi$").err
+    assert queue.there() == {*queue.number} - {"both"}
+
+
 def test_numbers_are_deleted(queue: Handled) -> None:
     both, new = queue.number["both"], queue.number["new"]
     done = queue.handle(f"-d{both}", "-d", str(new), "-d77", "-s")
@@ -274,7 +282,7 @@ def test_without_its_service_a_qmail_send_that_runs_is_left_alone(queue: Handled
     fd = os.open(queue.queue / "lock/sendmutex", os.O_RDONLY)
     fcntl.flock(fd, fcntl.LOCK_EX)
     before = queue.everything()
-    for words in (["-D"], ["-d77"], ["-tjoe"]):
+    for words in (["-D"], ["-d77", f"-d{queue.number['new']}"], ["-tjoe"]):
         done = queue.handle(*words)
         assert done.code == 111
         assert b"qmail-send is running, and not as " in done.err
@@ -334,6 +342,19 @@ def test_it_stops_the_service_and_starts_it_again(mail: Instance) -> None:
     mail.joe.received(mail.send(mail.joe.address))
 
 
+@pytest.mark.parametrize("words", [["-d999999999", "-s"], ["-fnobody@far.example", "-Bnothing"], ["-tnobody@"]])
+def test_with_nothing_to_do_it_stops_nothing(mail: Instance, words: list[str]) -> None:
+    before = waits(mail)
+    done = mail.run("qmhandle", *words)
+    assert done.code == 0
+    assert b"there is no " in done.err
+    assert b"stopping" not in done.err
+    assert (b"Total messages: 1\n" in done.out) == ("-s" in words)
+    assert mail.pid("qmail-send") == before
+    mail.run("qmhandle", "-D")
+    up_again(mail, before)
+
+
 def test_it_starts_it_again_when_it_fails(mail: Instance) -> None:
     before = waits(mail)
     with open("/dev/full", "wb") as full:
@@ -343,6 +364,32 @@ def test_it_starts_it_again_when_it_fails(mail: Instance) -> None:
     assert mail.left() != []
     mail.run("qmhandle", "-D")
     assert mail.left() == []
+
+
+def test_the_end_of_what_it_deleted_can_be_put_into_the_log(mail: Instance) -> None:
+    """As the page of zstore tells."""
+    before = waits(mail)
+    told = mail.run("qmhandle", "-D").err
+    up_again(mail, before)
+    number = re.search(rb"message (\d+) is deleted", told)
+    assert number
+    log = mail.service / "qmail-send/log"
+    store = mail.scratch / "store"
+
+    def ended() -> int:
+        """How many messages have ended by what zstore knows."""
+        mail.run("zstore", store, mail.service / "qmail-send")
+        return sum(line.startswith(b"m ") for line in mail.run("zlines", store).out.splitlines())
+
+    known = ended()
+    mail.run("svc", "-d", "-wd", log)
+    with (log / "main/current").open("ab") as current:
+        current.write(mail.run("tai64n", input=b"end msg %b\n" % number[1]).out)
+    mail.run("svc", "-u", log)
+    assert ended() == known + 1
+    after = len(mail.log("qmail-send"))
+    mail.joe.received(mail.send(mail.joe.address))
+    mail.logged("qmail-send", "end msg ", after)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])

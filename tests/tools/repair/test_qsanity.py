@@ -71,6 +71,14 @@ CASES: dict[str, tuple[Callable[[Broken], object], str]] = {
     "no envelope": (lambda h: h.place("todo", h.new).write_bytes(b"Fjoe\0"), "todo holds no envelope"),
     "no text": (lambda h: h.place("mess", h.waits).unlink(), "in no legal state"),
     "stranger": (lambda h: (h.queue / "bounce/core").write_bytes(b""), "bounce/core: belongs to no message"),
+    "stranger in a part": (lambda h: (h.queue / "mess/3/core").mkdir(), "mess/3/core: belongs to no message"),
+    "stranger in todo": (lambda h: (h.queue / "todo/x").symlink_to("/etc"), "todo/x: belongs to no message"),
+    "stranger at the top": (lambda h: (h.queue / "strange").write_bytes(b""), "queue/strange: belongs to no message"),
+    "a folder at the top": (lambda h: (h.queue / "strange").mkdir(), "queue/strange: belongs to no message"),
+    "stranger in lock": (lambda h: (h.queue / "lock/x").write_bytes(b""), "queue/lock/x: belongs to no message"),
+    "an empty part": (lambda h: (h.queue / "todo/7").mkdir(), "queue/todo/7: an empty part too many"),
+    "a part that is a link": (lambda h: (h.queue / "mess/25").symlink_to("/etc"), "mess/25: belongs to no message"),
+    "left by queue-fix": (lambda h: (h.queue / "moving/5.info").mkdir(parents=True), "run queue-fix again"),
     "mode": (lambda h: h.place("info", h.waits).chmod(0o666), "mode 0666, should be 0600"),
     "folder": (lambda h: (h.queue / "pid").rmdir(), "queue/pid: missing"),
     "tcpto": (lambda h: (h.queue / "lock/tcpto").write_bytes(b""), "tcpto: damaged: 0 bytes, should be 1024"),
@@ -91,6 +99,29 @@ def test_a_number_that_is_not_the_inode_is_named(home: Broken) -> None:
     copy.write_bytes(file.read_bytes())
     copy.rename(file)
     assert [line for line in home.faults() if f"message {home.waits}: its mess file has inode" in line]
+
+
+@pytest.mark.parametrize("part", ["25", ""])
+def test_each_file_of_a_message_that_qmail_send_cannot_find_is_named(home: Broken, part: str) -> None:
+    files = []
+    for kind in ("mess", "info", "local"):
+        file = home.place(kind, home.waits)
+        (home.queue / kind / part).mkdir(exist_ok=True)
+        files.append(file.rename(home.queue / kind / part / file.name))
+    for kind in ("mess", "intd", "todo"):
+        file = home.place(kind, home.new)
+        (home.queue / kind / "3").mkdir(exist_ok=True)
+        files.append(file.rename(home.queue / kind / "3" / file.name))
+    assert set(home.faults()) == {f"{file}: belongs to no message" for file in files}
+
+
+def test_what_a_file_system_and_other_commands_leave_in_the_queue_is_no_fault(home: Broken) -> None:
+    for name in ("lost+found", "taken", "moving"):
+        (home.queue / name).mkdir(mode=0o700)
+        if USER:
+            os.chown(home.queue / name, USER, USER)
+    (home.queue / ".draft").touch()
+    assert home.faults() == []
 
 
 def test_without_a_queue_it_says_so(tmp_path: Path) -> None:

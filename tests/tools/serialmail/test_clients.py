@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from commands import BIN, Result, environment
+from until import until
 
 GREETING = b"220 Hi\n250-Silly\n250 PipeLining\n"
 PLAIN = b"220 Hi\n250 ok\n"
@@ -195,6 +196,32 @@ def test_what_is_answered_is_reported_before_the_server_goes(folder: Path) -> No
     done, _ = qmtp(folder, b"7:Kthanks,", "one", "two", ip="192.0.2.1")
     assert done.out == b"one\0K192.0.2.1 said: thanks\n"
     assert (done.code, done.err) == (111, b"serialqmtp: fatal: network read error: end of file\n")
+
+
+def test_no_more_than_twenty_packages_go_before_the_first_is_answered(folder: Path) -> None:
+    many = 50
+    done, said = qmtp(folder, b"1:K," * many, *["one"] * many)
+    assert (done.code, done.out, said) == (0, b"one\0K\n" * many, PACKAGE * many)
+    os.mkfifo(folder / "answers")
+    with subprocess.Popen(
+        ["sh", "-c", "exec 7>said 6<answers; exec serialqmtp Account-"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=folder,
+        env={**environment(), "PATH": f"{BIN}:/usr/bin:/bin"},
+    ) as process:
+        assert process.stdin and process.stdout and process.stderr
+        with open(folder / "answers", "wb", buffering=0) as answers:
+            process.stdin.write(b"one\0" * many)
+            process.stdin.close()
+            for sent in range(20, 23):
+                until(lambda: (folder / "said").stat().st_size >= sent * len(PACKAGE))  # noqa: B023
+                answers.write(b"1:K,")
+            until(lambda: (folder / "said").stat().st_size >= 23 * len(PACKAGE))
+        assert process.stderr.read() == b"serialqmtp: fatal: network read error: end of file\n"
+        assert process.stdout.read() == b"one\0K\n" * 3
+    assert (folder / "said").read_bytes() == PACKAGE * 23
 
 
 def test_without_names_to_read_nothing_is_awaited(folder: Path) -> None:

@@ -7,17 +7,19 @@ import random
 import re
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from commands import Result, run
+from commands import BIN, Result, run
 from crashes import crashes_of
 from tcp import Server
 from until import until
 
 from tools.serialmail.maildirserial import Sending
 from tools.serialmail.returned import Addresses
+from tools.serialmail.serialqmtp import WINDOW
 
 MESSAGES = 1000
 LONG_AGO = 1_600_000_000
@@ -179,6 +181,24 @@ def test_a_message_that_is_too_old_has_failed(box: Maildir) -> None:
     assert "not now\nThis message is too old. Giving up.\n\n" in (box.home / "message").read_text()
 
 
+@pytest.mark.parametrize("words", [("maildirsmtp", "25", "here.example"), ("maildirqmtp", "209")])
+def test_what_a_host_does_not_take_for_two_weeks_is_returned(box: Maildir, words: tuple[str, ...]) -> None:
+    command, port, *more = words
+    day, now = 86400, time.time()
+    for name, days in (("1", 14.5), ("2", 13.5)):
+        os.utime(box.put(name), (now, now - days * day))
+    client = box.home / "tcpclient"
+    client.write_text(f'#!/bin/sh\necho "$@" >>{box.home}/client\n{REPORT.format("Zlater")}\n')
+    client.chmod(0o755)
+    env = {**box.env, "PATH": f"{box.home}:{BIN}:/usr/bin:/bin"}
+    done = run(command, box.folder, "Account-", "relay.example", *more, env=env)
+    assert (done.code, box.names()) == (111, ["2"])
+    assert b"maildirserial: info: returned new/1: qp " in done.err
+    assert "later\nThis message is too old. Giving up.\n" in (box.home / "message").read_text()
+    speaking = " ".join([command.replace("maildir", "serial"), "Account-", *more])
+    assert (box.home / "client").read_text() == f"-RHl0 -- relay.example {port} {speaking}\n"
+
+
 @pytest.mark.long
 def test_a_kill_at_any_moment_loses_no_message_that_fails(box: Maildir, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in box.env.items():
@@ -281,8 +301,8 @@ def test_over_a_link_that_drops_each_message_arrives_and_in_order(box: Maildir, 
     arrived = [subject(file) for file in sorted(taken.glob("[0-9]*"))]
     first_of_each = list(dict.fromkeys(arrived))
     assert first_of_each == [str(number) for number in range(1, MESSAGES + 1)]
-    if protocol == "smtp":  # only one message at a time can be without its answer
-        assert len(arrived) <= MESSAGES + link.cut
+    unanswered = {"smtp": 1, "qmtp": WINDOW}[protocol]  # messages, at a time
+    assert len(arrived) <= MESSAGES + link.cut * unanswered
 
 
 def subject(file: Path) -> str:

@@ -114,6 +114,18 @@ def test_what_is_no_attribute_changes_nothing(home: Path) -> None:
     assert listed(home)[1:] == ["joe Yes(disabled)"]
 
 
+def test_vchattr_changes_nothing_when_an_option_stands_behind_the_value(home: Path) -> None:
+    late = b"vchattr: Options stand before the value: -Q\n"
+    assert manage(home, "vchattr", "-q", "10", "joe", "-Q", "300") == (1, b"", late)
+    entry = user(home, b"joe")
+    assert entry and (entry.softquota, entry.hardquota) == (None, None)
+    assert manage(home, "vchattr", "-q", "-Q", "300", "joe").code == 0
+    entry = user(home, b"joe")
+    assert entry and (entry.softquota, entry.hardquota) == (None, 300), "the last one counts"
+    assert manage(home, "vadduser", "--quiet", "-P", "--", "-q").code == 0
+    assert manage(home, "vchattr", "-q", "10", "-q").code == 0, "a user may be called so"
+
+
 def test_vrename_keeps_all_but_the_name(home: Path) -> None:
     before = user(home, b"joe")
     assert manage(home, "vrename", "joe", "Jim") == (0, b"vrename: user 'joe' is now called 'jim'.\n", b"")
