@@ -125,6 +125,12 @@ def test_one_line_tells_of_each_refusal(home: Home) -> None:
     assert code == 1  # qmail-smtpd's: the client is gone without QUIT
 
 
+def test_whatever_the_address_of_a_client_is_it_stays_one_line(home: Home) -> None:
+    done = asked(home, mail(b"nothing.example"), TCPREMOTEIP="192.0.2.7\n\x1b[31m\x7fx")
+    assert done.err.startswith(b"domaincheck: 192.0.2.7??[31m?x pid ")
+    assert done.err.count(b"\n") == 1
+
+
 # -- clients -----------------------------------------------------------------------------
 NAMELESS = b"553 sorry, your address %s has no name that exists (#5.7.25)\r\n"
 WHO_KNOWS = b"451 sorry, I can't find out whether your address %s has a name (#4.7.25)\r\n"
@@ -355,6 +361,22 @@ def test_who_does_not_take_the_last_replies_is_left_soon_when_the_server_is_gone
 
 def test_what_a_client_says_after_quit_is_not_looked_at(home: Home) -> None:
     assert asked(home, b"QUIT\r\n" + mail(b"nothing.example")) == (0, GREETING + BYE, b"")
+
+
+CLOSED = {
+    "2>&-": (0, GREETING + b"553 " + MISSING % (b"nothing.example", 5) + NO_MAIL + BYE),
+    "<&-": (1, GREETING),
+    "<&- 2>&-": (1, GREETING),
+    ">&-": (1, b""),
+    "<&- >&- 2>&-": (1, b""),
+}
+
+
+@pytest.mark.parametrize("closed", CLOSED)
+def test_where_descriptors_are_closed_the_server_hears_the_client_alone(home: Home, closed: str) -> None:
+    say = mail(b"nothing.example") + TO + b"QUIT\r\n"
+    done = run("sh", "-c", f"exec domaincheck qmail-smtpd {closed}", input=say, env=home.env)
+    assert (done.code, done.out) == CLOSED[closed]
 
 
 LAST_WORDS = [b"220-hi\r\n220-ho\r\n", b"421-going\r\n421-down", b"421"]
