@@ -20,5 +20,6 @@ def hurried(
     """Start the command of *module*, where *constant*, `module.NAME`, is so many *seconds*."""
     home, _, name = constant.rpartition(".")
     words = [word.encode() for word in argv]
-    code = f"import sys, {home}, {module}; {home}.{name} = {seconds}; sys.exit({module}.main({words}))"
+    code = f"import sys, {home}, {module}; from supervise.program import follow; "
+    code += f"{home}.{name} = {seconds}; sys.exit(follow({module}.main, {words}))"
     return subprocess.Popen([sys.executable, "-c", code], env=environment(env), **more)  # type: ignore[call-overload,no-any-return]

@@ -183,15 +183,14 @@ class Session:
 
     def command(self, line: bytes, replies: list[bytes]) -> None:
         """Obey one *line*, which is without its LF."""
-        line = line.removesuffix(b"\r").partition(b"\0")[0]  # as the original: a NUL ends the line
-        verb, _, argument = line.partition(b" ")
-        obey = VERBS.get(verb.lower())
+        verb, argument = command_in(line)
+        obey = VERBS.get(verb)
         try:
-            replies.append(obey(self, argument.lstrip(b" ")) if obey else UNIMPLEMENTED)
+            replies.append(obey(self, argument) if obey else UNIMPLEMENTED)
         except Leave as leaving:
             self.end(replies, leaving.reply, leaving.code)
         if self.log and not replies[-1].startswith(b"2"):
-            self.log_refusal(self.log, verb.lower(), argument, replies[-1])
+            self.log_refusal(self.log, verb, argument, replies[-1])
 
     def greet(self, argument: bytes) -> bytes:
         self.sender = None
@@ -334,6 +333,13 @@ class Session:
             self.log.refused(incoming.sender, first, refusal, count)
         else:
             self.log.accepted(incoming.submission.pid, incoming.size, incoming.sender, count)
+
+
+def command_in(line: bytes) -> tuple[bytes, bytes]:
+    """The verb in *line*, which is without its LF, in lower case, and what follows it."""
+    line = line.removesuffix(b"\r").partition(b"\0")[0]  # as the original: a NUL ends the line
+    verb, _, argument = line.partition(b" ")
+    return verb.lower(), argument.lstrip(b" ")
 
 
 class Leave(Exception):

@@ -6,7 +6,8 @@ together again as long as the client has said more.  In place of a MAIL that is 
 that it forgets an earlier sender.
 
 We are a child of the server, which so has a process of its own as if we were not there.  Its ends of two socket pairs
-are where it had the client: on descriptors 0 and 1, and where it has the descriptors for TLS (UCSPI-TLS).
+are where it had the client: on descriptors 0 and 1, and where it has the descriptors for TLS (UCSPI-TLS).  Whoever
+counts servers does not count us, so when the server is gone, the client has little time to hear the rest.
 """
 
 from __future__ import annotations
@@ -14,13 +15,14 @@ from __future__ import annotations
 import os
 import select
 import socket
+import time
 
 from mta.smtp.data import BareNewline, Body
-from mta.smtp.session import LONGEST_LINE
+from mta.smtp.session import LONGEST_LINE, command_in
 from mta.smtp.smtpd import tls_descriptors
 from supervise.command import Argv, Become
 from supervise.errors import Temporary
-from supervise.fd import CHUNK, Closed, Reader, TimedOut, Writer
+from supervise.fd import CHUNK, Closed, Reader, TimedOut, write_all
 from supervise.program import ignore_broken_pipes, spawn
 
 TYPE_CHECKING = False
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
     Answer = Callable[[bytes], bytes]
 
 PATIENCE = 1200  # seconds that a client may take to hear a reply; the server has its own for what it waits for
+FAREWELL = 5  # seconds that it has for all that is left to hear when the server is gone
+PIECE = 4096  # bytes that a pipe or socket that polls as writable takes without blocking
 LONGEST = 3 * LONGEST_LINE  # bytes of a command that we keep; the server finds it too long itself
 SERVER, SERVER_TLS, TLS_IN, TLS_OUT = 3, 4, 5, 6  # our descriptors
 
@@ -85,14 +89,19 @@ class Conversation:
 
     def __init__(self, answer: Answer, tls: bool) -> None:
         self.answer, self.tls = answer, tls
-        self.client, self.writer, self.server = Reader(0), Writer(1, PATIENCE), Reader(SERVER)
-        self.replies = b""  # what the client has not been told yet
+        self.speak(0, 1, SERVER)
+
+    def speak(self, reading: int, writing: int, server: int) -> None:
+        """Speak with the client by the descriptors *reading* and *writing*, and with the server by *server*."""
+        self.client, self.listener, self.server = reading, Listener(writing, server), Reader(server)
+        self.text, self.at = b"", 0  # what the client has said, and how much of it is done
+        self.replies: list[bytes] = []  # what it has not been told yet
 
     def hold(self) -> None:
         """Pass it on to the end."""
         try:
             try:
-                self.replies = self.reply()
+                self.replies.append(self.reply())
                 while True:
                     self.command(self.line())
             except Over:
@@ -107,44 +116,52 @@ class Conversation:
         Raises:
             Over: there is none.
         """
-        while (end := self.client.buffer.find(b"\n")) < 0:
-            self.client.buffer = self.client.buffer[:LONGEST]
+        searched = self.at
+        while (end := self.text.find(b"\n", searched)) < 0:
+            self.text, self.at = self.text[self.at : self.at + LONGEST], 0
+            searched = len(self.text)
             self.hear()
-        return self.client.take(end + 1)
+        line, self.at = self.text[self.at : end + 1], end + 1
+        return line
 
     def command(self, line: bytes) -> None:
-        """Have the command in *line* answered."""
-        verb, _, argument = line.rstrip(b"\r\n").partition(b"\0")[0].partition(b" ")
-        verb = verb.lower()
+        """Have the command in *line* answered.
+
+        Raises:
+            Over: it is the last.
+        """
+        verb, argument = command_in(line[:-1])
         refusal = self.answer(argument) if verb == b"mail" else b""
         self.tell(b"RSET\r\n" if refusal else line)
         reply = self.reply()
-        self.replies += refusal or reply
+        self.replies.append(refusal or reply)
         if verb == b"data" and reply.startswith(b"354"):
             self.message()
         elif verb == b"starttls" and reply.startswith(b"220") and self.tls:
             self.start_tls()
+        elif verb == b"quit" and reply.startswith(b"221"):
+            raise Over  # the server leaves, and no look-up is to keep us
 
     def message(self) -> None:
         """Pass a message on, and have it answered."""
         body = Body()
         while not body.ended:
-            if not self.client.buffer:
+            if self.at == len(self.text):
                 self.hear()
-            text, self.client.buffer = self.client.buffer, b""
+            text, self.text, self.at = self.text[self.at :], b"", 0
             try:
                 body.feed(text)
             except BareNewline:  # where the message ends is now a matter of taste
                 self.tell(text)
                 raise Over from None
-            self.client.buffer = body.rest
+            self.text = body.rest
             self.tell(text[: len(text) - len(body.rest)])
-        self.replies += self.reply()
+        self.replies.append(self.reply())
 
     def start_tls(self) -> None:
         """Go on with what is said in TLS; nothing that was said before counts."""
         self.flush()
-        self.client, self.writer, self.server = Reader(TLS_IN), Writer(TLS_OUT, PATIENCE), Reader(SERVER_TLS)
+        self.speak(TLS_IN, TLS_OUT, SERVER_TLS)
         self.tls = False
 
     def hear(self) -> None:
@@ -153,26 +170,26 @@ class Conversation:
         Raises:
             Over: one of them is gone.
         """
-        self.replies += self.server.take(len(self.server.buffer))
+        self.replies.append(self.server.take(len(self.server.buffer)))
         self.flush()
         poll = select.poll()
-        poll.register(self.client.fd, select.POLLIN)
+        poll.register(self.client, select.POLLIN)
         poll.register(self.server.fd, select.POLLIN)
         while self.server.fd in [fd for fd, _ in poll.poll()]:
-            said = self.heard(self.server)
+            said = self.heard(self.server.fd)
             if not said:
                 raise Over
-            self.writer.write(said)
+            self.listener.tell(said)
         text = self.heard(self.client)
         if not text:
             raise Over
-        self.client.buffer += text
+        self.text += text
 
     @staticmethod
-    def heard(reader: Reader) -> bytes:
+    def heard(fd: int) -> bytes:
         """What has come; nothing at the end, also at a bad one."""
         try:
-            return os.read(reader.fd, CHUNK)
+            return os.read(fd, CHUNK)
         except OSError:
             return b""
 
@@ -181,21 +198,21 @@ class Conversation:
         """The server's next reply, of one or more lines.
 
         Raises:
-            Over: it is gone.
+            Over: it is gone; the beginning of a reply is for the client, too.
             Closed: who knows; whatever it may still say answers nothing that the client has said.
         """
-        reply = b""
-        while True:
-            try:
-                line = self.server.line(LONGEST_LINE)
-            except OSError:
-                self.flush()
-                raise Closed from None
-            if line is None:
-                raise Over
-            reply += line
-            if line[3:4] != b"-":
-                return reply
+        lines: list[bytes] = []
+        try:
+            while (line := self.server.line(LONGEST_LINE)) is not None:
+                lines.append(line)
+                if line[3:4] != b"-":
+                    return b"".join(lines)
+        except OSError:
+            self.replies += lines
+            self.flush()
+            raise Closed from None
+        self.replies += lines
+        raise Over
 
     def tell(self, text: bytes) -> None:
         """Pass *text* on to the server.
@@ -204,25 +221,67 @@ class Conversation:
             Over: it hears no more.
         """
         try:
-            Writer(self.server.fd).write(text)
-        except (Closed, OSError):
+            write_all(self.server.fd, text)
+        except OSError:
             raise Over from None
 
     # -- the client ------------------------------------------------------------------------
     def flush(self) -> None:
         """Tell the client what it has not been told yet."""
-        replies, self.replies = self.replies, b""
-        if replies:
-            self.writer.write(replies)
+        replies, self.replies = b"".join(self.replies), []
+        self.listener.tell(replies)
 
     def finish(self) -> None:
         """Say no more to the server, and pass on the last that it says."""
-        self.replies += self.server.take(len(self.server.buffer))
+        self.replies.append(self.server.take(len(self.server.buffer)))
         self.flush()
         with socket.socket(fileno=os.dup(self.server.fd)) as server:
             try:
                 server.shutdown(socket.SHUT_WR)
             except OSError:  # it is gone
                 pass
-        while said := self.heard(self.server):
-            self.writer.write(said)
+        while said := self.heard(self.server.fd):
+            self.listener.tell(said)
+
+
+class Listener:
+    """The client as it listens, on the descriptor *fd*.
+
+    Args:
+        server: the socket of the server; when that is gone, all that is still said may take `FAREWELL` seconds.
+    """
+
+    def __init__(self, fd: int, server: int) -> None:
+        self.fd, self.server = fd, server
+        self.deadline: float | None = None  # on the clock `monotonic`, once the server is gone
+        self.poll = select.poll()
+        self.poll.register(fd, select.POLLOUT)
+        self.poll.register(server, 0)  # that it is gone is told all the same
+
+    def tell(self, text: bytes) -> None:
+        """Tell it all of *text*.
+
+        Raises:
+            TimedOut: it does not listen.
+            OSError: it is gone.
+        """
+        view = memoryview(text)
+        while view:
+            self.wait()
+            view = view[os.write(self.fd, view[:PIECE]) :]
+
+    def wait(self) -> None:
+        """Wait until it takes more.
+
+        Raises:
+            TimedOut: it does not.
+        """
+        while (left := PATIENCE if self.deadline is None else self.deadline - time.monotonic()) > 0:
+            ready = [fd for fd, _ in self.poll.poll(left * 1000)]
+            if self.server not in ready:
+                if ready:
+                    return
+                break
+            self.poll.unregister(self.server)
+            self.deadline = time.monotonic() + FAREWELL
+        raise TimedOut

@@ -23,9 +23,10 @@ Options; of -b and -B, of -c and -C the last counts:
     -C  let in
     -n  refuse all mail from a client whose address has no name, or whose name does not exist, likewise
 
-domaincheck is a child of smtpd, and ends with the output of smtpd.  It stays between them when TLS starts in the
-middle (UCSPI-TLS).  smtpd must not offer CHUNKING; qmail-smtpd does not.  A message with a LF that has no CR before
-it is passed on to the piece with that LF, and then smtpd hears that the client is gone.
+domaincheck is a child of smtpd, and ends with the output of smtpd: when smtpd is gone, the client has five seconds to
+hear what is left, because tcpserver no longer counts it.  After QUIT nothing is passed on.  domaincheck stays between
+them when TLS starts in the middle (UCSPI-TLS).  smtpd must not offer CHUNKING; qmail-smtpd does not.  A message with a
+LF that has no CR before it is passed on to the piece with that LF, and then smtpd hears that the client is gone.
 
 No source of the original is known; its options, if it had any, are not these.
 
@@ -53,7 +54,7 @@ from supervise.errors import Temporary, Usage
 from supervise.options import options
 from tools.domaincheck import domains
 from tools.domaincheck.between import run_between
-from ucspi.rbl.refusal import HARD, SOFT, Refusal
+from ucspi.rbl.refusal import HARD, SOFT, VISIBLE, Refusal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ class Check:
         refusal = (self.of_client() if self.named else None) or self.of_sender(address_in(argument))
         if refusal is None:
             return b""
-        say(b"domaincheck: %s pid %d: %s" % (self.client, self.pid, refusal.line))
+        say(b"domaincheck: %s pid %d: %s" % (self.client.translate(VISIBLE), self.pid, refusal.line))
         return refusal.line + b"\r\n"
 
     def of_sender(self, sender: bytes) -> Refusal | None:

@@ -10,7 +10,8 @@ maildirserial gives up. A message that came in this very second waits for the ne
 of three messages or more up, and runs for ever a client that reports of files that it did not get.
 
 What client reports is the name of the file, a NUL, and a line that begins with K (done), Z (not now) or D (never). A
-message that is not done stays in dir, but is not tried again by this run.
+message that is not done stays in dir, but is not tried again by this run. What is no regular file is passed over with
+a warning. Bytes of names and reports that cannot be printed are printed as `?`.
 
 Options:
     -b          return a message that fails for good (D) to its sender, in a bounce, and remove it
@@ -31,6 +32,7 @@ See also: maildirsmtp, maildirqmtp, serialsmtp, serialqmtp, setlock
 from __future__ import annotations
 
 import os
+import stat
 import time
 
 from mta.child import begin
@@ -42,6 +44,7 @@ from supervise.fd import CHUNK, Reader, write_all
 from supervise.options import options
 from supervise.program import ignore_broken_pipes
 from tools.serialmail import waiting
+from tools.serialmail.link import VISIBLE
 from tools.serialmail.returned import Addresses, send_back
 from ucspi.ip import leading_number
 
@@ -100,18 +103,19 @@ class Sending:
     def usable(self) -> list[bytes]:
         """The files of the messages that are to be sent, the oldest first."""
         names = [message.name for message in listing.messages() if message.name not in self.left]
+        names = list(filter(is_regular, names))
         return [name for name in names if self.is_ours(name)] if self.prefix else names
 
     def is_ours(self, name: bytes) -> bool:
         """Whether the message in the file *name* is for those with our prefix."""
         try:
-            fd = os.open(name, os.O_RDONLY | os.O_CLOEXEC)
+            fd = waiting.open_file(name)
             try:
                 return waiting.is_for(fd, self.prefix)
             finally:
                 os.close(fd)
         except OSError as error:
-            say(WARNING + b"unable to read " + name + b": " + reason(error))
+            warn(b"unable to read " + name + b": " + reason(error))
             return False
 
     def round(self, names: list[bytes]) -> tuple[int, int]:
@@ -137,7 +141,7 @@ class Sending:
                 count += 1
                 self.settle(name, letter, text)
             else:
-                say(WARNING + b"client reports of a file that it did not get: " + name)
+                warn(b"client reports of a file that it did not get: " + name)
         os.close(reading)
         _, status = os.waitpid(pid, 0)
         if not os.WIFEXITED(status):
@@ -147,20 +151,20 @@ class Sending:
     def settle(self, name: bytes, letter: bytes, text: bytes) -> None:
         """Do with the message in the file *name* what its report says."""
         if letter == b"K":
-            say(INFO + name + b" succeeded: " + text)
+            inform(name + b" succeeded: " + text)
             if not self.remove(name, b"message will be delivered twice! unable to unlink "):
                 self.left.add(name)
             return
         too_old = letter != b"D" and self.is_too_old(name)
         if self.addresses and (letter == b"D" or too_old):
-            say(INFO + name + b" bounced: " + text)
+            inform(name + b" bounced: " + text)
             removed = self.bounce(name, text, too_old) and self.remove(
                 name, b"message has been bounced but not removed! unable to unlink "
             )
             if not removed:
                 self.left.add(name)
             return
-        say(INFO + name + (b" failed: " if letter == b"D" or too_old else b" failed temporarily: ") + text)
+        inform(name + (b" failed: " if letter == b"D" or too_old else b" failed temporarily: ") + text)
         self.left.add(name)
 
     def is_too_old(self, name: bytes) -> bool:
@@ -170,33 +174,33 @@ class Sending:
         try:
             return time.time() > os.stat(name).st_mtime + self.lifetime
         except OSError as error:
-            say(WARNING + b"assuming message is still alive; unable to stat " + name + b": " + reason(error))
+            warn(b"assuming message is still alive; unable to stat " + name + b": " + reason(error))
             return False
 
     def bounce(self, name: bytes, text: bytes, too_old: bool) -> bool:
         """Return the message in the file *name*; whether it may go now, which is said."""
         assert self.addresses
         try:
-            fd = os.open(name, os.O_RDONLY | os.O_CLOEXEC)
+            fd = waiting.open_file(name)
             try:
                 message = waiting.read(fd, b"")
                 if message is None:
-                    say(WARNING + b"unable to bounce " + name + b": bad file format")
+                    warn(b"unable to bounce " + name + b": bad file format")
                     return False
                 if message.sender == DOUBLE:
-                    say(INFO + b"discarding " + name + b": triple bounce")
+                    inform(b"discarding " + name + b": triple bounce")
                     return True
                 message.recipient = message.recipient.removeprefix(self.prefix)
                 qp = send_back(message, text + b"\n", too_old, self.addresses)
             finally:
                 os.close(fd)
         except OSError as error:
-            say(WARNING + b"unable to bounce " + name + b": " + reason(error))
+            warn(b"unable to bounce " + name + b": " + reason(error))
             return False
         except Temporary as trouble:
-            say(WARNING + b"unable to bounce " + name + b": qq failed: " + trouble.line)
+            warn(b"unable to bounce " + name + b": qq failed: " + trouble.line)
             return False
-        say(INFO + b"returned %s: qp %d" % (name, qp))
+        inform(b"returned %s: qp %d" % (name, qp))
         return True
 
     def remove(self, name: bytes, otherwise: bytes) -> bool:
@@ -204,9 +208,30 @@ class Sending:
         try:
             os.unlink(name)
         except OSError as error:
-            say(WARNING + otherwise + name + b": " + reason(error))
+            warn(otherwise + name + b": " + reason(error))
             return False
         return True
+
+
+def is_regular(name: bytes) -> bool:
+    """Whether *name* is a file, which may be opened or not, and no pipe, folder or device, which is said."""
+    try:
+        regular = stat.S_ISREG(os.stat(name).st_mode)
+    except OSError:  # whoever opens it says so
+        return True
+    if not regular:
+        warn(b"passing over " + name + b": not a regular file")
+    return regular
+
+
+def warn(text: bytes) -> None:
+    """Print a warning, in one line whatever the *text* has."""
+    say(WARNING + text.translate(VISIBLE))
+
+
+def inform(text: bytes) -> None:
+    """Print what has been done, likewise."""
+    say(INFO + text.translate(VISIBLE))
 
 
 def reports_on(fd: int) -> Iterator[tuple[bytes, bytes, bytes]]:

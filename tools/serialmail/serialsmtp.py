@@ -38,8 +38,13 @@ from supervise.program import ignore_broken_pipes
 from tools.serialmail.link import Link, report
 from tools.serialmail.waiting import Waiting, names, opened, read
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 PATIENCE = 81  # seconds for an answer
 LONGEST = 1 << 20  # bytes of a line of the server
+MOST = 1 << 20  # lines of a reply that are followed by another
 VIOLATION = b"protocol violation"
 PIPELINING = b"pipelining"
 IMPOSSIBLE = b"an address with a line end cannot be sent"
@@ -89,8 +94,11 @@ class Session:
             raise Temporary(b"connected but greeting failed")
         self.link.say(b"EHLO " + name + b"\r\n")
         self.link.flush()
-        code, lines = self.answer()
-        self.pipelining = code == 250 and any(line[4:].lower() == PIPELINING for line in lines[1:])
+        pipelining, line = False, b""
+        for number, line in enumerate(self.answer()):
+            pipelining |= number > 0 and line[4:].lower() == PIPELINING
+        code = int(line[:3])
+        self.pipelining = pipelining and code == 250
         if code != 250 and self.ask(b"HELO " + name)[0] != 250:
             self.quit()
             raise Temporary(b"connected but my name was rejected")
@@ -165,21 +173,21 @@ class Session:
 
     def reply(self) -> tuple[int, bytes]:
         """The next reply: its code, and its last line."""
-        code, lines = self.answer()
-        return code, lines[-1]
+        last = b""
+        for line in self.answer():
+            last = line
+        return int(last[:3]), last
 
-    def answer(self) -> tuple[int, list[bytes]]:
-        """The next reply: its code and its lines."""
-        lines: list[bytes] = []
-        while True:
+    def answer(self) -> Iterator[bytes]:
+        """The lines of the next reply, one at least, of which nobody need keep all."""
+        for _ in range(MOST + 1):
             line = self.link.line(LONGEST)
             if not line.endswith(b"\n"):
                 raise Temporary(VIOLATION)
             line = line[:-1].removesuffix(b"\r")
             if not (line[:3].isdigit() and len(line) >= 3):
                 raise Temporary(VIOLATION)
-            lines.append(line)
+            yield line
             if line[3:4] != b"-":
-                return int(line[:3]), lines
-            if len(lines) > LONGEST:
-                raise Temporary(VIOLATION)
+                return
+        raise Temporary(VIOLATION)

@@ -13,6 +13,7 @@ import os
 from mta.smtp.path import unquoted
 from supervise.errors import Temporary
 from supervise.fd import CHUNK, Reader
+from tools.serialmail.link import VISIBLE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -99,6 +100,15 @@ def opened(name: bytes) -> int:
         Temporary: it cannot be read now.
     """
     try:
-        return os.open(name, os.O_RDONLY | os.O_CLOEXEC)
+        return open_file(name)
     except OSError as error:
-        raise Temporary(b"unable to open " + name, error) from None
+        raise Temporary(b"unable to open " + name.translate(VISIBLE), error) from None
+
+
+def open_file(name: bytes) -> int:
+    """A descriptor of the file *name*; a pipe without a writer is an empty one.
+
+    Raises:
+        OSError: it cannot be opened.
+    """
+    return os.open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)

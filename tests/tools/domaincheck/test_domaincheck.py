@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import faults
+import psutil
 import pytest
 from authority import Authority
 from commands import BIN, Result, environment, run
@@ -33,6 +34,7 @@ GREETING = b"220 heaven.af.mil ESMTP\r\n"
 OK = b"250 ok\r\n"
 GO = b"354 go ahead\r\n"
 BYE = b"221 heaven.af.mil\r\n"
+UNIMPLEMENTED = b"502 unimplemented (#5.5.1)\r\n"
 NO_MAIL = b"503 MAIL first (#5.5.1)\r\n"
 MISSING = b"sorry, your envelope sender's domain %s does not exist (#%d.1.8)\r\n"
 UNKNOWN = b"451 sorry, I can't find out whether your envelope sender's domain %s exists (#4.1.8)\r\n"
@@ -120,6 +122,12 @@ def test_one_line_tells_of_each_refusal(home: Home) -> None:
     assert second + b"\r\n" == b"553 " + MISSING % (b"a?b", 5)
     assert third.endswith(b" does not exist (#5.1.8)")
     assert code == 1  # qmail-smtpd's: the client is gone without QUIT
+
+
+def test_whatever_the_address_of_a_client_is_it_stays_one_line(home: Home) -> None:
+    done = asked(home, mail(b"nothing.example"), TCPREMOTEIP="192.0.2.7\n\x1b[31m\x7fx")
+    assert done.err.startswith(b"domaincheck: 192.0.2.7??[31m?x pid ")
+    assert done.err.count(b"\n") == 1
 
 
 # -- clients -----------------------------------------------------------------------------
@@ -308,6 +316,82 @@ def test_a_client_that_does_not_listen_is_left(home: Home) -> None:
             pass
         until(lambda: not descendants(pid), seconds=60, what="domaincheck ends")
         process.wait(60)
+
+
+def test_the_work_for_many_commands_at_once_grows_as_they_do(home: Home) -> None:
+    assert effort(home, 65_536) < 20 * effort(home, 8_192)
+
+
+def effort(home: Home, count: int) -> float:
+    """The seconds of CPU that domaincheck takes for *count* empty commands in one piece."""
+    reading, writing = os.pipe()
+    os.write(writing, b"\n" * count)
+    argv = ["domaincheck", "qmail-smtpd"]
+    with subprocess.Popen(argv, stdin=reading, stdout=subprocess.PIPE, env=environment(home.env)) as process:
+        os.close(reading)
+        assert process.stdout
+        process.stdout.read(len(GREETING + UNIMPLEMENTED * count))
+        (child,) = descendants(process.pid)
+        times = psutil.Process(child).cpu_times()
+        os.close(writing)
+    return times.user + times.system
+
+
+@pytest.mark.parametrize("piece", [0, 20])
+def test_who_does_not_take_the_last_replies_is_left_soon_when_the_server_is_gone(home: Home, piece: int) -> None:
+    commands = 5_000
+    ours, its = socket.socketpair()
+    its.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    argv = ["domaincheck", "qmail-smtpd"]
+    where = {"module": "tools.domaincheck.domaincheck", "constant": "tools.domaincheck.between.FAREWELL"}
+    with ours:
+        with its:
+            process = hurried(**where, seconds=1, argv=argv, env=home.env, stdin=its, stdout=its)
+        heard = [ours.recv(len(GREETING), socket.MSG_WAITALL)]
+        (child,) = descendants(process.pid)
+        ours.sendall(b"NOOP\r\n" * commands + b"QUIT\r\n")
+        assert process.wait(60) == 0
+        until(lambda: heard.append(ours.recv(piece)) or not alive(child), seconds=60, what="domaincheck ends")
+        heard.append(rest(ours))
+    assert len(b"".join(heard)) < len(GREETING + OK * commands + BYE)
+
+
+def test_what_a_client_says_after_quit_is_not_looked_at(home: Home) -> None:
+    assert asked(home, b"QUIT\r\n" + mail(b"nothing.example")) == (0, GREETING + BYE, b"")
+
+
+CLOSED = {
+    "2>&-": (0, GREETING + b"553 " + MISSING % (b"nothing.example", 5) + NO_MAIL + BYE),
+    "<&-": (1, GREETING),
+    "<&- 2>&-": (1, GREETING),
+    ">&-": (1, b""),
+    "<&- >&- 2>&-": (1, b""),
+}
+
+
+@pytest.mark.parametrize("closed", CLOSED)
+def test_where_descriptors_are_closed_the_server_hears_the_client_alone(home: Home, closed: str) -> None:
+    say = mail(b"nothing.example") + TO + b"QUIT\r\n"
+    done = run("sh", "-c", f"exec domaincheck qmail-smtpd {closed}", input=say, env=home.env)
+    assert (done.code, done.out) == CLOSED[closed]
+
+
+LAST_WORDS = [b"220-hi\r\n220-ho\r\n", b"421-going\r\n421-down", b"421"]
+
+
+@pytest.mark.parametrize("words", LAST_WORDS)
+@pytest.mark.parametrize("greeting", [b"", b"220 hi\r\n"])
+def test_what_a_server_says_before_it_ends_is_heard(home: Home, greeting: bytes, words: bytes) -> None:
+    (home.folder / "said").write_bytes(words)
+    script = f"printf '{os.fsdecode(greeting)}'; test -z '{os.fsdecode(greeting)}' || read line; cat {home.folder}/said"
+    done = run("domaincheck", "sh", "-c", script, input=b"NOOP\r\n", env=home.env)
+    assert (done.code, done.out) == (0, greeting + words)
+
+
+@pytest.mark.parametrize("line", [b"MAIL FROM:<x@mail.example\r\r\n", b"MAIL FROM:x@mail.example\r\r\r\n"])
+def test_what_is_looked_up_is_what_the_server_takes(home: Home, line: bytes) -> None:
+    returns = b"?" * (line.count(b"\r") - 1)
+    assert told(home, line + TO) == [b"553 " + MISSING % (b"mail.example" + returns, 5), NO_MAIL]
 
 
 def test_on_a_machine_in_trouble_no_bad_sender_is_taken(home: Home) -> None:

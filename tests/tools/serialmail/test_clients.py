@@ -244,3 +244,29 @@ def test_files_that_cannot_be_read_are_said(folder: Path) -> None:
 def test_wrong_usage_is_said(folder: Path, argv: str) -> None:
     done, _ = client(folder, b"", argv)
     assert done.code == 100 and done.err.startswith(argv.split()[0].encode() + b": usage: ")
+
+
+@pytest.mark.parametrize("before", [b"", b"220 Hi\n250-Silly\n250-PipeLining\n"])
+def test_a_server_that_goes_on_and_on_fills_no_memory(folder: Path, before: bytes) -> None:
+    many, size, limit = 160, 1 << 20, 131_072
+    rest = (GREETING if not before else b"250 now\n") + GOOD
+    with (folder / "long").open("wb") as server:
+        server.write(before)
+        for _ in range(many):
+            server.write(b"220-" if not before else b"250-")
+            server.seek(size - 10, os.SEEK_CUR)
+            server.write(b"x\n")
+        server.write(rest)
+    script = f"exec 6<long 7>said; ulimit -v {limit}; exec serialsmtp Account- Host"
+    env = {**environment(), "PATH": f"{BIN}:/usr/bin:/bin"}
+    done = subprocess.run(["sh", "-c", script], input=b"one\0", cwd=folder, env=env, capture_output=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"one\0K250 thanks\n", b"")
+    assert (folder / "said").read_bytes() == HELLO + SAID + b"QUIT\r\n"
+
+
+def test_a_name_is_printed_in_one_line_and_a_pipe_is_not_waited_for(folder: Path) -> None:
+    done, _ = smtp(folder, GREETING, "a\n\x1b[31m")
+    assert done.err == b"serialsmtp: fatal: unable to open a??[31m: file does not exist\n"
+    os.mkfifo(folder / "pipe")
+    assert smtp(folder, GREETING + b"250 reset\n" + GOOD, "pipe", "one")[0] == (0, b"one\0K250 thanks\n", b"")
+    assert qmtp(folder, b"7:Kthanks,", "pipe", "one")[0] == (0, b"one\0Kthanks\n", b"")

@@ -218,6 +218,35 @@ def test_a_kill_at_any_moment_loses_no_message_that_fails(box: Maildir, monkeypa
         assert told or box.names() == ["1"]
 
 
+@pytest.mark.parametrize("prefix", ["Account-", ""])
+def test_what_is_no_file_is_passed_over(box: Maildir, prefix: str) -> None:
+    box.put("1")
+    box.put("3")
+    pipe = box.folder / "new" / "2"
+    os.mkfifo(pipe)
+    os.utime(pipe, (LONG_AGO, LONG_AGO))
+    done = box.shell("tee $FILES | " + REPORT.format("Kthanks"), prefix=prefix)
+    assert (done.code, (box.home / "files").read_bytes()) == (0, b"new/1\0new/3\0")
+    assert b"maildirserial: warning: passing over new/2: not a regular file\n" in done.err
+    assert box.names() == ["2"]
+
+
+def test_a_file_that_has_become_a_pipe_is_not_waited_for(box: Maildir) -> None:
+    file = box.put("1")
+    script = f"rm {file}; mkfifo {file}; printf 'new/1\\0Dno\\n'"
+    done = box.shell(script, options=("-b",))
+    assert done.code == 111 and b"maildirserial: warning: unable to bounce new/1: bad file format\n" in done.err
+
+
+def test_whatever_names_and_reports_have_each_is_one_line(box: Maildir) -> None:
+    box.put("3.\x1b[31mx\ny")
+    done = box.shell("xargs -0 printf '%s\\0Kwell\\033[0m\\r\\tdone\\n'; printf 'o\\001ther\\0Kno\\n'")
+    first, second = done.err.splitlines()
+    assert first == b"maildirserial: info: new/3.?[31mx?y succeeded: well?[0m??done"
+    assert second == b"maildirserial: warning: client reports of a file that it did not get: o?ther"
+    assert (done.code, box.names()) == (0, [])
+
+
 # -- a link that drops -----------------------------------------------------------------------
 
 
