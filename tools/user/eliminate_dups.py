@@ -32,7 +32,7 @@ Environment:
 Files:
     ~/.maildups  SECONDS COPY MESSAGE, a line for each message
 
-See also: qmail-local, qmail-vacation
+See also: qmail-local, vacation
 """
 
 from __future__ import annotations

@@ -19,14 +19,14 @@ list-admin, list-return-7, bounce-7 and no-reply; to what says that it is from a
 (Auto-Submitted), a report, spam (X-Spam-Flag), or wants no answer (X-Auto-Response-Suppress).
 
 The answer goes to the envelope sender, as that is spelled, and has no envelope sender itself, so nothing ever answers
-it. In small letters, an address is the same sender.
+it. Addresses that differ in capitals alone are one sender.
 
 In a delivery, where SENDER is set, no trouble that would stay makes the message bounce or wait: an unknown option, or a
 text that is not there, is said on descriptor 2, which qmail-send logs, and there is no answer.
 
 Options:
     -j         answer also when the recipient is neither in To nor in Cc
-    -n         nothing; without a text in ~/.vacation.msg there is no answer anyway
+    -n         for the original's sake; there is no other text than that in ~/.vacation.msg anyway
     -tN        answer again after N seconds; N may end with s, m, h, d or w for seconds, minutes, hours, days or weeks
     -aADDRESS  the recipient has this address too; without a host, at any; may be given several times
     -mFILE     the text is in FILE, which is in the home unless it begins with a slash
