@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 from commands import Result
+from crashes import crashes_of
 from forwarding import Forwarding
+
+from tools.user import vacation
 
 HEADER = "From: Sue <sue@far.example>\nTo: Joe <JOE@here.example>, ann@x\nSubject: lunch\n today?\nMessage-ID: <1@x>\n"
 TEXT = "I am away, and will read about $SUBJECT later.\n"
@@ -283,3 +287,36 @@ def test_a_memory_of_another_form_stays_and_keeps_no_mail(away: Forwarding, tmp_
 
 def test_a_huge_header_gets_no_answer(away: Forwarding) -> None:
     assert not answered(away, HEADER + "X: " + "y" * (9 << 20) + "\n", "-j")
+
+
+def test_killed_at_any_call_it_answers_once_at_most(away: Forwarding, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The message is tried again then, and the memory is never of another form."""
+    script = '#!/bin/sh\nexec 3<&1\ncat >/dev/null\ngrep -q Tsue <&3 && echo >>"$SENT"\nexit 0\n'
+    away.write("counting", script, 0o755)
+    away.write("mess", HEADER + "\nhello\n")
+    variables = {**away.env, **away.delivery, "QMAILQUEUE": str(away.folder / "counting")}
+    for name, value in variables.items():
+        if value is None:
+            monkeypatch.delenv(name, raising=False)
+        else:
+            monkeypatch.setenv(name, value)
+
+    runs = 0
+
+    def fresh() -> None:
+        nonlocal runs
+        runs += 1
+        monkeypatch.setenv("SENT", str(away.folder / f"sent{runs}"))  # a queue that outlives its run writes elsewhere
+        for file in away.folder.glob(".vacation.msg.*"):
+            file.unlink()
+
+    def attend() -> None:
+        os.dup2(os.open(away.folder / "mess", os.O_RDONLY), 0)
+        assert vacation.attend([b"vacation"]) == 0
+
+    for _ in crashes_of(attend, fresh):
+        again = tell(away, QMAILQUEUE=variables["QMAILQUEUE"], SENT=os.environ["SENT"])
+        assert again == (0, b"", b"")
+        sent = Path(os.environ["SENT"])
+        assert not sent.exists() or sent.read_bytes() == b"\n"
+    assert sent.read_bytes() == b"\n"
