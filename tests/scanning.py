@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from capture import Home
 from commands import BIN, Result, environment
 from peer import Until
+from until import until
 
+EICAR = rb"X5O!P%@AP[4\PZX54(P^)7CC)7}$EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"
 MESSAGE = b"Subject: x\n\nhello\n"
 ENVELOPE = b"Fjoe@irs.gov\0Tsue@heaven.af.mil\0\0"
 SPAMD = b"SPAMD/1.1 0 EX_OK\r\nContent-length: 3\r\nSpam: True ; 15.0 / 5.0\r\n\r\nA,B"
@@ -44,3 +49,22 @@ class Scanned:
         """The only message that has passed."""
         assert [file.read_bytes() for file in self.home.kept.glob("*.e")] == [ENVELOPE]
         return self.home.messages()[0]
+
+
+@contextmanager
+def clamd(folder: Path, more: str = "") -> Iterator[Path]:
+    """A real clamd that knows EICAR alone, with *more* in its settings; its socket."""
+    (folder / "db").mkdir(parents=True)
+    (folder / "db" / "test.ndb").write_text(f"Eicar-Test:0:*:{EICAR.hex()}\n")
+    socket = folder / "ctl"
+    user = "User root\n" if os.geteuid() == 0 else ""
+    settings = f"DatabaseDirectory {folder}/db\nLocalSocket {socket}\nForeground yes\n{user}{more}"
+    (folder / "conf").write_text(settings)
+    with open(folder / "log", "wb") as log:
+        process = subprocess.Popen(["/usr/sbin/clamd", "-c", folder / "conf"], stdout=log, stderr=log)
+    try:
+        until(socket.exists, 60, what=(folder / "log").read_text())
+        yield socket
+    finally:
+        process.kill()
+        process.wait()

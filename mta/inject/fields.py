@@ -69,6 +69,11 @@ class Header:
         if name not in DROPPED:
             self.kept.append(field)
 
+    def keep(self, name: bytes, field: bytes) -> None:
+        """Have *field*, which is called *name*, in the header as it is."""
+        self.seen.add(name)
+        self.kept.append(field)
+
     def recipient(self, name: bytes, address: list[Token]) -> list[Token]:
         """A recipient's address, complete."""
         address = self.hosts.complete(address)

@@ -13,7 +13,10 @@ elsewhere for passwords, and take its place without a change to the server.  The
 for them; here it makes no difference, and so APOP, whose digest is none of the password alone,
 does not work.
 
-An account without a password, or with a locked one, is nobody's.
+An account without a password, or with a locked one, is nobody's.  Nor does the time that a refusal
+takes tell whether there is an account: a name without a password is tried on that of another user,
+picked by the name, so that each method of hashing is as frequent among names that nobody has as among
+the first 300 users of the shadow file.
 
 Exit status:
     1    no such name with that password, or more than 512 bytes

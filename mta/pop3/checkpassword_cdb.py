@@ -11,7 +11,8 @@ prog. So many users can have one uid, and none of them an account on this machin
 
 It needs root, unless it already has that uid and that gid; then it has no way to leave other groups, and keeps those
 that it was started with. It never takes uid 0 or gid 0. A change of the file counts from the next login on. As with
-checkpassword, APOP does not work.
+checkpassword, APOP does not work, and the time that a refusal takes does not tell whether the name exists; it is the
+first 300 users of logins.cdb whose methods of hashing count.
 
 Exit status:
     1    no such name with that password, or more than 512 bytes

@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import errno
 import os
+from itertools import islice
 
-from mta.pop3.passwords import matches
+from mta.pop3.passwords import SAMPLE, matches, tried_on
 from supervise.errors import Permanent, Temporary
 
 TYPE_CHECKING = False
@@ -102,13 +103,32 @@ def write(name: bytes, draft: bytes, records: Iterable[tuple[bytes, bytes]]) -> 
 def login_with(path: bytes, name: bytes, password: bytes) -> Login | None:
     """The user *name* of the cdb *path* who has this *password*, or None.
 
-    As long as methods of hashing are the same, that takes no longer for a name that exists than for another.
+    The time that it takes does not tell whether the name exists.
 
     Raises:
         Temporary: the cdb cannot be read, or is damaged, or this machine cannot hash.
     """
-    login = find(path, name.lower())
-    return login if matches(password, login.hash if login else b"") else None
+    name = name.lower()
+    login = find(path, name)
+    stored = login.hash if login else b""
+    tried = tried_on(name, stored, (data.partition(b"\0")[0] for _, data in first_records(path)))
+    return login if matches(password, tried) and tried == stored else None
+
+
+def first_records(path: bytes) -> list[tuple[bytes, bytes]]:
+    """The first records of the cdb *path*, `SAMPLE` of them at most, as far as it can be read."""
+    from ucspi.cdb import Cdb
+
+    try:
+        table = Cdb.open(path)
+        if table is None:
+            return []
+        try:
+            return list(islice(table.records(), SAMPLE))
+        finally:
+            table.close()
+    except Temporary:
+        return []
 
 
 def find(path: bytes, name: bytes) -> Login | None:

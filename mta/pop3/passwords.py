@@ -3,6 +3,10 @@
 Hashing is the C library's crypt(3), so every password that can be used to log in can be used here, whatever method
 the machine has for new ones.  Python's own module for it is gone since 3.13, and no library on PyPI has all methods
 that libcrypt has; so it is called directly, and only by who needs it, because ctypes is slow to import.
+
+How long a login takes must not tell whether its name exists.  Methods differ in that, and one file may have several; so
+a name that has no password is tried on the hash of a user, which the name picks: always the same one, and nobody who
+does not know the hashes can tell which.  So a method is as frequent among names that nobody has as among users.
 """
 
 from __future__ import annotations
@@ -18,16 +22,19 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import ctypes
     import pwd
+    from collections.abc import Iterable
 
 LIBRARIES = ("libcrypt.so.2", "libcrypt.so.1", None)  # None: what is part of the C library
 ELSEWHERE = b"x"  # what the password file has for a password that is in the shadow file
+SHADOW = b"/etc/shadow"
+SAMPLE = 300  # users whose methods stand for those of all
 COMMON_METHOD = b"$6$................"  # where the library does not tell which method is usual
 
 
 def account_with(name: bytes, password: bytes) -> pwd.struct_passwd | None:
     """The account *name* if it has this *password*, else None.
 
-    As long as methods of hashing are the same, that takes no longer for a name that exists than for another.
+    The time that it takes does not tell whether the name exists.
 
     Raises:
         Temporary: the password cannot be read, or this machine cannot hash.
@@ -38,7 +45,50 @@ def account_with(name: bytes, password: bytes) -> pwd.struct_passwd | None:
         stored = os.fsencode(account.pw_passwd)
         if stored == ELSEWHERE:  # which the C library does not tell from an entry that is missing
             raise Temporary(b"unable to read the shadow file's entry of " + name)
-    return account if matches(password, stored or b"") else None
+    tried = tried_on(name, stored or b"", machine_hashes())
+    return account if matches(password, tried) and tried == stored else None
+
+
+def refuse(name: bytes, password: bytes) -> None:
+    """Take the time that `account_with` takes, for a *name* that is nobody's.
+
+    Raises:
+        Temporary: this machine cannot hash.
+    """
+    matches(password, tried_on(name, b"", machine_hashes()))
+
+
+def tried_on(name: bytes, stored: bytes, others: Iterable[bytes]) -> bytes:
+    """The hash that a password for *name* is tried on: *stored*, or one of *others*, which lets nobody in.
+
+    A hash more or less among the others makes a difference to the names alone that pick it.
+
+    Args:
+        stored: the hash of the name's password, b"" for a name that nobody has.
+        others: hashes of users, `SAMPLE` of them at most; when there are none, b"" is tried.
+    """
+    from hashlib import sha256
+
+    other = max(filter(is_usable, others), key=lambda hash: sha256(hash + b"\0" + name).digest(), default=b"")
+    return stored if is_usable(stored) else other  # the other one has been looked for in either case: that takes time
+
+
+def machine_hashes() -> list[bytes]:
+    """Hashes of this machine's first users; none where we may not read them."""
+    try:
+        fd = os.open(SHADOW, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            lines = os.read(fd, SAMPLE * 200).split(b"\n")[:-1]
+        finally:
+            os.close(fd)
+    except OSError:
+        return []
+    return [line.split(b":")[1] for line in lines[:SAMPLE] if b":" in line]
+
+
+def is_usable(stored: bytes) -> bool:
+    """Whether *stored* can be a hash: not none, and not that of an account that is locked or has its hash elsewhere."""
+    return stored[:1] not in (b"", b"*", b"!") and stored != ELSEWHERE
 
 
 def matches(password: bytes, stored: bytes) -> bool:
@@ -50,7 +100,7 @@ def matches(password: bytes, stored: bytes) -> bool:
     from hmac import compare_digest
 
     library = crypt_library()
-    usable = stored[:1] not in (b"", b"*", b"!")
+    usable = is_usable(stored)
     hashed = library.crypt(password, stored if usable else usual_method(library))
     if hashed is None or hashed.startswith(b"*"):  # it does not know the method
         return False

@@ -191,7 +191,7 @@ def dot_qmail(mail: Instance) -> Iterator[None]:
 @pytest.mark.usefixtures("dot_qmail")
 def test_who_writes_to_a_user_on_vacation_gets_one_answer(mail: Instance) -> None:
     mail.joe.write(".vacation.msg", "Subject: away\n\nI am away until the first.\n")
-    mail.joe.write(".qmail", "| qmail-vacation .vacation.msg\n./Maildir/\n")
+    mail.joe.write(".qmail", "|preline vacation joe\n./Maildir/\n")
     first = mail.send(mail.joe.address, sender="sue@mail.example")
     answer = mail.sue.received("I am away until the first.")
     assert b"Return-Path: <>\n" in answer and b"\nAuto-Submitted: auto-replied\n" in answer

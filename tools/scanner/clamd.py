@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from tools.scanner.finding import CLEAN, VIRUS, Failed, Finding, virus_status
+from tools.scanner.finding import CLEAN, VIRUS, Failed, Finding, TooLarge, virus_status
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from tools.scanner.parcel import Parcel
     from tools.scanner.wire import Wire
 
+TOO_LARGE = b"INSTREAM size limit exceeded. ERROR"
+
 
 def ask(wire: Wire, parcel: Parcel) -> Finding:
     """What clamd says of the message in *parcel*.
 
     Raises:
+        TooLarge: that it is longer than clamd's own limit, StreamMaxLength.
         Failed: nothing that can be understood.
     """
     going = wire.send(b"zINSTREAM\0")
@@ -29,4 +32,6 @@ def ask(wire: Wire, parcel: Parcel) -> Finding:
     if answer.startswith(b"stream: ") and answer.endswith(b" FOUND"):
         name = answer[len(b"stream: ") : -len(b" FOUND")]
         return Finding(VIRUS, virus_status(b"Infected (%s)" % name[:600]), name)
+    if answer == TOO_LARGE:
+        raise TooLarge(answer)
     raise Failed(b"said " + answer)

@@ -31,6 +31,10 @@ class Failed(Exception):
         self.why = why
 
 
+class TooLarge(Failed):
+    """A daemon does not look at a message of this size."""
+
+
 def shown(text: bytes) -> bytes:
     """*text* as it may stand in a field or a line of log: printable, in one line, and not long."""
     return text.translate(PRINTABLE)[:LONGEST]

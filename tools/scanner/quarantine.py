@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+
+from mta.home import program
 from mta.mailbox.maildir import deliver
 from supervise.command import say
-from supervise.errors import Temporary
+from supervise.fd import write_all
+from supervise.program import ignore_broken_pipes, spawn
 from tools.scanner.finding import shown
 
 TYPE_CHECKING = False
@@ -32,13 +36,32 @@ def envelope(parcel: Parcel) -> bytes:
 
 def tell(officer: bytes, parcel: Parcel, found: bytes, maildir: bytes) -> None:
     """Tell *officer* what has been put away; a notice that cannot be sent is a line of log, for the message is safe."""
-    from tools.user.vacation import send
-
     text = (
         b"From: MAILER-DAEMON\nSubject: quarantined: %s\nTo: %s\nAuto-Submitted: auto-generated\n\n"
         b"A message is in the quarantine %s\nand has not been delivered.\n\nFound: %s\n\n"
     ) % (shown(found), shown(officer), maildir, shown(found))
     try:
-        send(officer, text + envelope(parcel))
-    except (Temporary, OSError):
+        sent = send(officer, text + envelope(parcel))
+    except OSError:
+        sent = False
+    if not sent:
         say(b"qmail-scanner: warning: unable to tell " + shown(officer))
+
+
+def send(officer: bytes, text: bytes) -> bool:
+    """Have qmail-inject send *text* to *officer*, in nobody's name; whether it did.
+
+    Raises:
+        OSError: it cannot be run.
+    """
+    reading, writing = os.pipe()
+    ignore_broken_pipes()
+    pid = spawn([program(b"qmail-inject"), b"-a", b"-f", b"", b"--", officer], {0: reading})
+    os.close(reading)
+    try:
+        write_all(writing, text)
+    except BrokenPipeError:  # its exit code tells
+        pass
+    os.close(writing)
+    _, status = os.waitpid(pid, 0)
+    return os.waitstatus_to_exitcode(status) == 0

@@ -20,13 +20,15 @@ control/scanner has a setting in each line, and comments in lines that begin wit
                         write there
     officer:ADDRESS     who is told what has been put into the quarantine; by default nobody is
     timeout:N           seconds that one daemon may take in all; 60 by default
-    virussize:N         bytes of a message that clamd can look at, 104857600 by default; a larger one is rejected, or
-                        with failure:pass passed. No more than StreamMaxLength in clamd.conf
+    virussize:N         bytes of a message that clamd can look at, by default 26214400, which is what Debian's
+                        clamd.conf has for StreamMaxLength; a larger one, and one that clamd says is too large for it,
+                        is rejected, or with failure:pass passed
     spamsize:N          bytes of a message that spamd and rspamd can look at, 524288 by default; a larger one is passed
 
 PLACE is the path of a socket, or IP:PORT, or [IPv6]:PORT. At least one daemon must be named, eight at most. They are
 asked in the order of the file until one finds what is not to pass. rspamd's `reject`, `discard` and `quarantine` are
-spam; its `add header` and `rewrite subject` are told in the fields only; its `soft reject` is a temporary refusal.
+spam; its `add header` and `rewrite subject` are told in the fields only; its `soft reject` is a temporary refusal. An
+action that a site has defined itself does not keep a message, and stands in the field by its name.
 
 pass means that only the fields tell: X-Virus-Status (Clean, Infected, Failed or Skipped), X-Spam-Status (the same with
 Yes and No, score and tests) and, on top of spam, `X-Spam-Flag: YES`. Fields of these names that a message brings stay
@@ -49,6 +51,7 @@ Exit status:
     55   control/scanner is not there, cannot be read, or a line of it is wrong
     71   not now: a daemon gives no answer or says so, the quarantine cannot be written, or the system fails
     81   internal bug
+    100  wrong usage, which callers of qmail-queue take for temporary
     120  qmail-queue cannot be run
     otherwise that of qmail-queue
 
@@ -72,8 +75,20 @@ from mta.queue import codes
 from mta.queue.codes import Refused
 from mta.queue.queue import deaf
 from supervise.command import Argv, Become, command, say
-from supervise.errors import Temporary, Trouble, reason
-from tools.scanner.finding import CLEAN, LATER, SPAM, TAGGED, VIRUS, Failed, Finding, shown, spam_status, virus_status
+from supervise.errors import Temporary, Trouble, Usage, reason
+from tools.scanner.finding import (
+    CLEAN,
+    LATER,
+    SPAM,
+    TAGGED,
+    VIRUS,
+    Failed,
+    Finding,
+    TooLarge,
+    shown,
+    spam_status,
+    virus_status,
+)
 from tools.scanner.parcel import Parcel
 from tools.scanner.quarantine import put_away, tell
 from tools.scanner.settings import DEFER, PASS, QUARANTINE, REJECT, Daemon, Settings
@@ -85,6 +100,8 @@ ENDS = {REJECT: NEVER, DEFER: codes.BUSY}
 
 @command(b"qmail-scanner")
 def main(argv: Argv) -> int:
+    if len(argv) > 1:
+        raise Usage
     with deaf():
         try:
             return scan()
@@ -133,12 +150,14 @@ def judged(daemon: Daemon, parcel: Parcel, settings: Settings) -> tuple[Finding,
     """What *daemon* says of the message, and what is to be done."""
     about_viruses = daemon.name == b"clamd"
     field = virus_status if about_viruses else spam_status
-    if parcel.size > settings.numbers[b"virussize" if about_viruses else b"spamsize"]:
-        strict = about_viruses and settings.choices[b"failure"] == DEFER
-        return Finding(TAGGED, field(b"Skipped (too large)"), b"too large"), REJECT if strict else PASS
     try:
+        if parcel.size > settings.numbers[b"virussize" if about_viruses else b"spamsize"]:
+            raise TooLarge(b"too large")
         with Wire(daemon.place, settings.numbers[b"timeout"]) as wire:
             finding = daemon.ask(wire, parcel)
+    except TooLarge:
+        strict = about_viruses and settings.choices[b"failure"] == DEFER
+        return Finding(TAGGED, field(b"Skipped (too large)"), b"too large"), REJECT if strict else PASS
     except Failed as failed:
         said = shown(failed.why)
         return Finding(LATER, field(b"Failed (%s)" % said[:600]), b"no answer: " + said), settings.choices[b"failure"]

@@ -25,7 +25,7 @@ CHOICES = {
     b"virus": (REJECT, QUARANTINE, DEFER, PASS),
     b"spam": (PASS, REJECT, QUARANTINE, DEFER),
 }  # the first one is the default
-NUMBERS = {b"timeout": 60, b"virussize": 100 << 20, b"spamsize": 512 << 10}
+NUMBERS = {b"timeout": 60, b"virussize": 25 << 20, b"spamsize": 512 << 10}
 TEXTS = (b"quarantine", b"officer")
 
 

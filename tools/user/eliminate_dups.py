@@ -9,9 +9,10 @@ another way or to another address of the user:
     ./Maildir/
 
 Messages are the same when Date, From, To, Cc, Subject and Message-ID are; without Message-ID, when the body is the same
-too. What has come is kept in file, by default
-.maildups in the home, for a week. A message that is tried again, because a line that follows failed, is no duplicate:
-its whole header is that of the last time, and it is for the same recipient.
+too. What has come is kept in file, by default .maildups in the home, for a week. A file of another form, such as the
+original's, stays as it is; a file with `.known` behind its name is begun in its place, which is said. A message that is
+tried again, because a line that follows failed, is no duplicate: its whole header is that of the last time, and it is
+for the same recipient.
 
 Options:
     --strict    the body must be the same too
@@ -31,7 +32,7 @@ Environment:
 Files:
     ~/.maildups  SECONDS COPY MESSAGE, a line for each message
 
-See also: qmail-local, qmail-vacation
+See also: qmail-local, vacation
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ def main(argv: Argv) -> int:
     wishes = {letter for letter, _ in chosen}
     if len(files) > 1:
         raise Usage
-    with Memory(files[0] if files else default(), None if b"p" in wishes else WEEK) as memory:
+    with Memory(b"eliminate-dups", files[0] if files else default(), None if b"p" in wishes else WEEK) as memory:
         if b"d" in wishes:
             dump(memory)
         elif b"c" in wishes:

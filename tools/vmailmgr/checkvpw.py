@@ -9,7 +9,8 @@ owner's home and runs prog, in which the first argument that contains `maildir`,
 replaced by the mailbox. In a plain user's instance it needs no root.
 
 Who owns a domain is found as for mail: users/assign, then the password file, never root. A name in a domain that is
-not virtual is that user's own, with the machine's password.
+not virtual is that user's own, with the machine's password. A name that nobody has is refused no sooner than a wrong
+password: it is tried on the password of one of the domain's first 300 users, or of the machine's.
 
 Hooks are executable files in /etc/vmailmgr, and in .vmailmgr in the owner's home once checkvpw is there:
 
@@ -41,7 +42,7 @@ from supervise import environment
 from supervise.command import Argv, Become, command
 from supervise.errors import Temporary, Trouble
 from tools.vmailmgr import hooks
-from tools.vmailmgr.login import INCORRECT, Rejected, announce, enter_domain, entry_with, owner_of, run_hook
+from tools.vmailmgr.login import INCORRECT, Rejected, announce, enter_domain, entry_with, owner_at_login, run_hook
 from tools.vmailmgr.settings import Settings
 
 TYPE_CHECKING = False
@@ -102,7 +103,7 @@ class Login:
             raise Misused(b"Invalid data")
         self.settings.enter_qmail()
         name, password = told.split(b"\0")[:2]
-        owner = owner_of(*told_apart(name.lower(), self.settings))
+        owner = owner_at_login(*told_apart(name.lower(), self.settings), password)
         environment.change([(b"VUSER", owner.ext)])
         mailbox = self.enter_domain(owner, password) if owner.ext else self.enter_account(owner, password)
         run_hook(self.settings, b"checkvpw-postsetuid")

@@ -7,6 +7,8 @@ import time
 
 from mta.local import getpw
 from mta.local.users import assigned
+from mta.pop3.logins import first_records
+from mta.pop3.passwords import refuse, tried_on
 from mta.send.controls import read_locals, read_virtualdomains
 from mta.send.rewrite import suffixes
 from supervise import environment
@@ -14,13 +16,13 @@ from supervise.account import become
 from supervise.errors import Temporary, Trouble
 from tools.vmailmgr import hooks
 from tools.vmailmgr.domain import UNKNOWN, Domain
+from tools.vmailmgr.entry import Entry
 from tools.vmailmgr.password import matches
 from tools.vmailmgr.settings import Settings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from mta.local.users import User
-    from tools.vmailmgr.entry import Entry
 
 
 class Rejected(Trouble):
@@ -47,6 +49,19 @@ def owner_of(user: bytes, host: bytes) -> User:
     if not found or not found.uid or found.name == b"alias":
         raise Rejected(b"Invalid or unknown base user or domain")
     return found
+
+
+def owner_at_login(user: bytes, host: bytes, password: bytes) -> User:
+    """As `owner_of`; the time that it takes to say that there is none is that of a wrong *password* at this machine.
+
+    Raises:
+        Rejected, Temporary: as `owner_of`.
+    """
+    try:
+        return owner_of(user, host)
+    except Rejected:
+        refuse(user, password)
+        raise
 
 
 def local_part(user: bytes, host: bytes) -> bytes:
@@ -80,8 +95,11 @@ def entry_with(owner: User, password: bytes) -> Entry:
         Rejected: it is not, or they have no mailbox, or have expired.
         Temporary: that cannot be known now.
     """
-    entry = Domain(owner.home).table.find(owner.ext)
-    right = matches(password, entry.password if entry else b"")  # takes its time for those who are not there, too
+    table = Domain(owner.home).table
+    entry = table.find(owner.ext)
+    stored = entry.password if entry else b""
+    tried = tried_on(owner.ext, stored, map(hash_in, first_records(table.path)))
+    right = matches(password, tried) and tried == stored
     if not entry or not entry.has_mailbox:
         raise Rejected(UNKNOWN)
     if not right:
@@ -89,6 +107,14 @@ def entry_with(owner: User, password: bytes) -> Entry:
     if entry.expired(time.time()):
         raise Rejected(b"Account has expired")
     return entry
+
+
+def hash_in(record: tuple[bytes, bytes]) -> bytes:
+    """The password in a *record* of a table, as it is stored; b"" when the record is damaged."""
+    try:
+        return Entry.parse(*record).password
+    except Temporary:
+        return b""
 
 
 def announce(owner: User) -> None:

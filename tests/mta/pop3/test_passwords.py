@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from pathlib import Path
 
 import pytest
 from counting import Counting
@@ -20,6 +21,7 @@ STORED = {  # as published with the methods
         b"$6$saltstring$svn8UoSVapNtMuq1ukKS4tPQd8iKwSMHWjl/O817G3uBnIFNjnQJuesI68u4OTLiBFdcbYEdFCoEOfaS35inz1",
     ),
 }
+MD5 = STORED["MD5"][1]
 
 
 @pytest.mark.parametrize("method", STORED)
@@ -56,9 +58,50 @@ def test_who_has_no_password_costs_what_others_cost(counting: Counting, stored: 
 
 def test_who_does_not_exist_costs_what_others_cost(counting: Counting, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(passwords, "shadow_password", lambda name: None)
+    monkeypatch.setattr(passwords, "machine_hashes", list)
     usual = passwords.usual_method(counting.real)
     assert account_with(b"no such user", b"secret") is None
     assert [setting[:5] for setting in counting.settings] == [usual[:5]]
+
+
+NAMES = [b"name%d" % number for number in range(200)]
+
+
+def test_names_that_nobody_has_cost_what_users_cost_whatever_their_methods(
+    counting: Counting, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Each name always the same, each method about as often as users have it, and never the answer that it is right."""
+    hashes = [STORED[method][1] for method in ("SHA-512", "bcrypt", "SHA-512", "SHA-512")]
+    unlike = [hash[:-1] + b"%d" % number for number, hash in enumerate(hashes)]
+    shadow = tmp_path / "shadow"
+    lines = [b"root:*:1::::::", b"daemon:!%s:1::::::" % MD5, *(b"u%d:%s:1::::::" % pair for pair in enumerate(unlike))]
+    shadow.write_bytes(b"\n".join([*lines, b"no line", b""]))
+    monkeypatch.setattr(passwords, "SHADOW", bytes(shadow))
+    monkeypatch.setattr(passwords, "shadow_password", lambda name: b"!" if name in NAMES[:100] else None)
+    for _ in range(2):
+        assert not any(account_with(name, b"Hello world!") for name in NAMES)
+    assert counting.settings[:200] == counting.settings[200:]
+    assert set(counting.settings) == set(unlike)
+    assert 25 <= counting.settings[:200].count(unlike[1]) <= 80
+    counting.settings.clear()
+    for name in NAMES:
+        passwords.refuse(name, b"Hello world!")
+    assert len(counting.settings) == 200 and set(counting.settings) == set(unlike)
+
+
+def test_a_user_s_own_password_alone_counts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Who has none is let in with nobody else's."""
+    shadow = tmp_path / "shadow"
+    shadow.write_bytes(b"joe:%s:1::::::\n" % STORED["SHA-256"][1])
+    monkeypatch.setattr(passwords, "SHADOW", bytes(shadow))
+    monkeypatch.setattr(passwords, "find_account", lambda name: object())
+    for stored in b"", b"!", b"*", b"!" + STORED["SHA-256"][1]:
+        monkeypatch.setattr(passwords, "shadow_password", lambda name, stored=stored: stored)
+        assert account_with(b"root", b"Hello world!") is None
+    monkeypatch.setattr(passwords, "shadow_password", lambda name: STORED["SHA-256"][1])
+    assert account_with(b"joe", b"Hello world!") is not None
+    shadow.unlink()
+    assert account_with(b"joe", b"Hello world!") is not None
 
 
 def test_without_a_shadow_file_the_password_file_counts(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import scanning
 from commands import BIN, run
 from crashes import crashes_of
 from peer import CLOSE, STALL, Peer, Step
-from scanning import ASKED, ENVELOPE, MESSAGE, Scanned
+from scanning import ASKED, EICAR, ENVELOPE, MESSAGE, Scanned
 from tcp import Server
-from until import until
 
 from tools.scanner import scanner
-
-EICAR = rb"X5O!P%@AP[4\PZX54(P^)7CC)7}$EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"
 
 
 @pytest.fixture
@@ -28,21 +25,9 @@ def scanned(tmp_path: Path) -> Scanned:
 
 @pytest.fixture
 def clamd(tmp_path: Path) -> Iterator[Path]:
-    """A real clamd that knows EICAR alone; its socket."""
-    folder = tmp_path / "clamd"
-    (folder / "db").mkdir(parents=True)
-    (folder / "db" / "test.ndb").write_text(f"Eicar-Test:0:*:{EICAR.hex()}\n")
-    socket = folder / "ctl"
-    user = "User root\n" if os.geteuid() == 0 else ""
-    (folder / "conf").write_text(f"DatabaseDirectory {folder}/db\nLocalSocket {socket}\nForeground yes\n{user}")
-    with open(folder / "log", "wb") as log:
-        process = subprocess.Popen(["/usr/sbin/clamd", "-c", folder / "conf"], stdout=log, stderr=log)
-    try:
-        until(socket.exists, 60, what=(folder / "log").read_text())
+    """A real clamd; its socket."""
+    with scanning.clamd(tmp_path / "clamd") as socket:
         yield socket
-    finally:
-        process.kill()
-        process.wait()
 
 
 def test_a_virus_is_refused_at_the_door_and_other_mail_passes(scanned: Scanned, clamd: Path, tmp_path: Path) -> None:

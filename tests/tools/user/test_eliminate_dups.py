@@ -90,15 +90,29 @@ def test_what_has_come_is_printed_and_kept_from_others(home: Path) -> None:
 
 
 def test_trouble_is_temporary_and_named(home: Path) -> None:
-    (home / "bad").write_text("1 a b\nnonsense\n")
-    words = b"eliminate-dups: fatal: bad: line 2 has no time, word and key\n"
-    assert take(MESSAGE, "bad") == (111, b"", words)
     assert take(MESSAGE, "none/file").code == 111
     (home / "folder").mkdir()
     assert take(MESSAGE, "folder") == (111, b"", b"eliminate-dups: fatal: unable to read folder: is a directory\n")
     assert run("eliminate-dups", "a", "b").code == 111
     assert run("eliminate-dups", "-x").code == 111
     assert run("eliminate-dups", env={"HOME": None}).err == b"eliminate-dups: fatal: HOME not set\n"
+
+
+@pytest.mark.parametrize(
+    "old", [b"1 a b\nnonsense\n", b"\0\x06\x15\x61" + b"\0" * 5000, b"d41d8cd98f00b204 1095379200\n"]
+)
+def test_a_file_of_another_form_stays_as_it_is_and_keeps_no_message(home: Path, old: bytes) -> None:
+    (home / ".maildups").write_bytes(old)
+    number = 2 if old.startswith(b"1 ") else 1
+    file = f"{home}/.maildups"
+    words = f"eliminate-dups: warning: {file}: line {number} has no time, word and key; starting anew in {file}.known\n"
+    assert take(MESSAGE) == (0, b"", words.encode())
+    assert take(MESSAGE) == (0, b"", b"")
+    assert take(AGAIN) == (99, b"", b"")
+    assert (home / ".maildups").read_bytes() == old
+    (home / ".maildups.known").write_bytes(b"damaged")
+    assert take(MESSAGE) == (0, b"", b"")
+    assert take(AGAIN) == (99, b"", b"")
 
 
 def test_a_crash_at_any_call_loses_no_message(home: Path) -> None:
