@@ -93,7 +93,7 @@ def main(argv: Argv) -> int:
     become_owner()
     lock = lock_out_others()
     listener = listen()
-    Server(listener, limit, origins()).serve()
+    Server(listener, limit, origins(b"queue")).serve()
     os.close(lock)
     return 0
 

@@ -16,13 +16,13 @@ from supervise.account import find_account
 ROLES = ((b"alias", b"by alias"), (b"qmaild", b"from network"), (b"qmails", b"for bounce"))
 
 
-def origins() -> dict[int, bytes]:
-    """How the queue that we stand in calls some users, by uid.
+def origins(queue: bytes = b".") -> dict[int, bytes]:
+    """How the *queue*, by default the one that we stand in, calls some users, by uid.
 
     In a plain user's queue everybody is that user, and nobody has a name of their own.
     """
     owner = find_account(b"qmailq")
-    if owner is None or owner.pw_uid != os.stat(b".").st_uid:
+    if owner is None or owner.pw_uid != os.stat(queue).st_uid:
         return {}
     names: dict[int, bytes] = {}
     for role, name in ROLES:
