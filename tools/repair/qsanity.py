@@ -29,7 +29,7 @@ from __future__ import annotations
 
 import os
 
-from mta.home import enter, path
+from mta.home import enter, path, step_down
 from mta.queue import layout
 from mta.setup.inspect import findings
 from mta.setup.messages import illegal_messages, known_messages, message_pieces, strangers
@@ -53,6 +53,7 @@ CONTENT = {  # by state, the files that hold records then
 def main(argv: Argv) -> int:
     if argv[1:]:
         raise Usage
+    step_down()
     enter(b"queue")
     found = 0
     for line in faults():

@@ -70,7 +70,8 @@ def settle(movers: list[Message], found: Found) -> tuple[list[Message], list[byt
     while stay:
         stays.update(dict.fromkeys(stay))
         kept_now = {movers[at].number for at in stay if not movers[at].moving}
-        stay = sorted({taker[number] for number in kept_now & taker.keys()} - stays.keys())
+        blocked = (taker[number] for number in kept_now if number in taker)
+        stay = sorted({at for at in blocked if at not in stays})
     lines = [b"message %d stays: %d is taken" % (movers[at].number, movers[at].inode) for at in stays]
     return [one for at, one in enumerate(movers) if at not in stays], lines
 

@@ -85,7 +85,8 @@ class Memory:
             ValueError: it is of another form; where.
         """
         known = {}
-        oldest = 0 if self.lifetime is None else int(time.time()) - self.lifetime
+        now = int(time.time())
+        oldest = 0 if self.lifetime is None else now - self.lifetime
         for number, line in enumerate(content.splitlines(), 1):
             try:
                 seconds, word, key = line.split(b" ", 2)
@@ -93,7 +94,7 @@ class Memory:
             except ValueError:
                 raise ValueError(b"line %d has no time, word and key" % number) from None
             if moment > oldest:
-                known[key] = moment, word
+                known[key] = min(moment, now), word  # a clock may have been wrong
         return known
 
     def word(self, key: bytes) -> bytes | None:

@@ -117,7 +117,7 @@ class Domain:
         if not objection:
             mailboxes.make(entry.directory, entry.has_mailbox)
             folders.take(entry)
-        elif entry.has_mailbox or entry.directory.removeprefix(b"./") != self.directory(entry.name):
+        elif entry.has_mailbox or steps(entry.directory) != steps(self.directory(entry.name)):
             raise Refused(b"Folder '%s' %s" % (entry.directory, objection))
         else:
             entry.directory = b""
@@ -313,3 +313,8 @@ class Managing:
             self.complain(b"invalid line, ignoring:\n  " + line)
             return 1
         return act(self, words[0], words[1], words[2:])
+
+
+def steps(path: bytes) -> list[bytes]:
+    """The names in *path*, without those that lead nowhere else."""
+    return [name for name in path.split(b"/") if name not in (b"", b".")]

@@ -35,7 +35,10 @@ class Folders:
         self.above: dict[bytes, bytes] = {}  # each folder above one: whose it is, or that of one of several
         boxes = settings.folder(b"user-dir", b"users")
         self.roots = {place for folder in (b".", boxes) for place in self.places(folder)}
-        common = {place for path in (boxes, LOCAL, settings.table) for place in self.places(path)}
+        table = settings.table.removesuffix(b".cdb") + b".cdb"
+        own = (LOCAL, table, table + b".tmp", table + b".lock", *map(settings.beside_users, (b"new.", b"backup.")))
+        self.own = {place for path in own for place in self.places(path)}
+        common = self.own.union(self.places(boxes), self.places(settings.table))
         self.common = common.union(*map(upwards, common))
         for entry in entries:
             self.take(entry)
@@ -53,6 +56,8 @@ class Folders:
             above = list(upwards(place))
             if place in self.common:
                 return b"has more in it than one mailbox"
+            if not self.own.isdisjoint(above):
+                return b"is in what the domain itself has"
             if self.roots.isdisjoint(above):
                 return b"is outside the domain's home"
             owners = (self.users.get(place), self.above.get(place), *map(self.users.get, above))

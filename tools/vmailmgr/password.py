@@ -9,6 +9,17 @@ PLAIN = b"$0$"  # in front of a password that is stored as it is
 OLD_MD5 = b"3"  # in front of 32 hexadecimal digits
 
 
+def stored(password: bytes) -> bytes:
+    """What is stored for *password*, one of a list.
+
+    Raises:
+        Refused: there is a NUL in it, behind which nothing would count.
+    """
+    if b"\0" in password:
+        raise Refused(b"the password contains a NUL")
+    return passwords.hashed(password)
+
+
 def new_password(command: bytes) -> bytes:
     """What is stored for the password that is typed.
 

@@ -32,11 +32,11 @@ def main(argv: Argv) -> int:
 
 def add(managing: Managing, user: bytes, password: bytes, aliases: list[bytes]) -> int:
     """Add *user*, and the *aliases*; how many of them could not be, which is said."""
-    from mta.pop3.passwords import hashed
+    from tools.vmailmgr.password import stored
 
     domain, user = managing.domain, user.lower()
     try:
-        domain.add(domain.new(user, hashed(password), domain.directory(user), True))
+        domain.add(domain.new(user, stored(password), domain.directory(user), True))
     except Taken:
         managing.complain(b"error: user '%s' already exists, skipping." % user)
         return 1

@@ -30,11 +30,11 @@ def main(argv: Argv) -> int:
 
 def change(managing: Managing, user: bytes, password: bytes, rest: list[bytes]) -> int:
     """Give *user* a *password*; 1 if that cannot be done, which is said, else 0."""
-    from mta.pop3.passwords import hashed
+    from tools.vmailmgr.password import stored
 
     user = user.lower()
     try:
-        managing.domain.change(user, "password", hashed(password))
+        managing.domain.change(user, "password", stored(password))
     except Refused as refused:
         managing.complain(b"error changing the password for user '%s':\n  %s" % (user, refused.line))
         return 1

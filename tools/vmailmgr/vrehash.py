@@ -81,8 +81,9 @@ class Moving:
         if is_there(self.users):  # else only the last name is still to be given
             if is_there(self.backup):
                 raise self.managing.refused(b"error: backup directory '%s/' already exists." % self.backup)
-            os.makedirs(self.new, 0o755, exist_ok=True)
             entries = list(self.domain.table.entries())
+            self.require_one_disk([entry for entry in entries if entry.has_mailbox])
+            os.makedirs(self.new, 0o755, exist_ok=True)
             missing = sum(not self.move(entry) for entry in entries if entry.has_mailbox)
             self.managing.tell(b"translating paths and making directories: OK.")
             self.domain.table.write([(entry.name, entry.data()) for entry in entries])
@@ -90,6 +91,23 @@ class Moving:
         files.rename(self.new, self.users)
         self.managing.tell(b"removing old user directory: OK.")
         return min(missing, 1)
+
+    def require_one_disk(self, entries: list[Entry]) -> None:
+        """Make sure, before the first moves, that all mailboxes can.
+
+        Raises:
+            Refused: one is on another file system than their folder; said.
+            OSError: it cannot be known.
+        """
+        disk = os.stat(self.users).st_dev
+        for entry in entries:
+            try:
+                other = os.lstat(entry.directory.rstrip(b"/")).st_dev != disk
+            except FileNotFoundError:  # moved already, or missing, which is told later
+                continue
+            if other:
+                words = b"error: the mailbox %s of '%s' is on another file system; no mailbox was moved."
+                raise self.managing.refused(words % (entry.directory, entry.name))
 
     def move(self, entry: Entry) -> bool:
         """Move the mailbox of *entry*, if that is not done yet, and have the entry say so; whether there is one.

@@ -70,7 +70,7 @@ def make_folder(managing: Managing) -> None:
         managing.domain.check_at_rest()
         there = os.path.isdir(folder)
         if not there:
-            os.mkdir(folder, 0o755)
+            os.makedirs(folder, 0o755)
     managing.tell(b"users directory already exists." if there else b"created users directory.")
 
 

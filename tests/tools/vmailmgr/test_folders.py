@@ -206,3 +206,24 @@ def test_nobody_loses_or_finds_mail_whatever_call_fails(home: Path, monkeypatch:
         assert outcome.code in (0, 1, 111) and b"bug" not in outcome.err, outcome
         assert mail(home) == ["1"], outcome
     assert outcome.code == 0
+
+
+@pytest.mark.parametrize(
+    "folder", ["passwd.cdb.tmp", "passwd.cdb.lock", "new.users", "new.users/x", "backup.users", ".vmailmgr/user-dir/a"]
+)
+def test_what_the_domain_itself_needs_is_nobodys_mailbox(home: Path, folder: str) -> None:
+    done = run("vadduser", "-P", "-d", folder, "x", env={"HOME": str(home)})
+    assert (done.code == 1 and not (home / folder).exists()) or folder == "passwd.cdb.lock"
+    assert run("vadduser", "-P", "y", env={"HOME": str(home)}).code == 0
+
+
+def test_a_folder_of_mailboxes_may_be_spelt_with_dots_and_slashes(home: Path) -> None:
+    for spelt in "./users", "mail/users":
+        (home / ".vmailmgr").mkdir(exist_ok=True)
+        (home / ".vmailmgr" / "user-dir").write_text(spelt + "\n")
+        assert run("vsetup", env={"HOME": str(home)}).code == 0
+        full = home / spelt / ("joe" + str(len(spelt)))
+        full.mkdir()
+        (full / "mail").touch()
+        done = run("vadduser", "-P", "ann" + str(len(spelt)), full.name, env={"HOME": str(home)})
+        assert (done.code, done.err) == (0, b"")

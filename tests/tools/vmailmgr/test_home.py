@@ -114,3 +114,24 @@ def test_a_link_to_a_home_is_followed_as_the_one_whose_link_it_is(home: Path, ar
 def test_root_stays_root_at_home(tmp_path: Path) -> None:
     assert manage(tmp_path, "vadduser", "ann").code == 0
     assert owners(tmp_path) == {(0, 0)}
+
+
+@pytest.mark.parametrize("way", ["dom", "dom/", "dom/.", "middle/dom"])
+def test_no_way_to_a_home_leads_root_where_its_owner_may_not_go(home: Path, around: Path, way: str) -> None:
+    secret = around / "secret"
+    (secret / "dom").mkdir(parents=True)
+    for place in home, secret, secret / "dom":
+        place.chmod(0o700)
+    (home / "dom").symlink_to(secret / "dom")
+    (home / "middle").symlink_to(secret)
+    for link in "dom", "middle":
+        os.lchown(home / link, OWNER, OWNER)
+    done = run("vsetup", env={"HOME": f"{home}/{way}"})
+    assert (done.code, done.err) == (1, b"vsetup: Can't change to home directory\n")
+    assert list((secret / "dom").iterdir()) == []
+
+
+def test_a_link_of_roots_may_be_on_the_way_to_a_home(home: Path, around: Path) -> None:
+    (around / "link").symlink_to(".")
+    assert run("vsetup", env={"HOME": f"{around}/link/{home.name}"}).code == 0
+    assert owners(home) == {(OWNER, OWNER)}
