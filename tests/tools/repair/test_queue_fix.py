@@ -119,7 +119,7 @@ MENDED: dict[str, tuple[Callable[[Broken], object], str]] = {
     "a file's mode": (lambda h: place(h, "info").chmod(0o666), ": mode 0666, should be 0600"),
     "a number": (lambda h: rewritten(place(h, "mess")), ": becomes "),
     "a number of one in todo": (lambda h: rewritten(place(h, "mess", b"four")), ": becomes "),
-    "a wrong part": (lambda h: moved(place(h, "local"), h.queue / "local/22" / place(h, "local").name), "to its place"),
+    "a wrong part": (lambda h: moved(place(h, "local"), empty_part(h) / place(h, "local").name), "to its place"),
     "no part": (lambda h: moved(place(h, "mess"), h.queue / "mess" / place(h, "mess").name), "to its place"),
     "an empty part": (lambda h: (h.queue / "todo/7").mkdir(), "Q/todo/7: an empty part too many"),
     "a split todo": (lambda h: h.split_todo(), "to its place"),
