@@ -30,7 +30,7 @@ from mta.local.dotqmail import MASK, mask
 from mta.queue.layout import SPLIT
 from supervise.account import find_account
 from supervise.command import Argv, command
-from supervise.errors import TEMPORARY, Temporary
+from supervise.errors import PRINTABLE, TEMPORARY, Temporary
 from supervise.fd import write_all
 
 TYPE_CHECKING = False
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     Show = Callable[[bytes, bytes | None], bytes]
 
 CONCURRENCY = 1000  # LIMIT of mta.start, which takes long to import
-SHOWN = bytes(byte if 32 <= byte <= 126 else ord("?") for byte in range(256))  # a table for bytes.translate
 
 ROLES = (b"alias", b"qmaild", b"qmaill", b"root", b"qmailp", b"qmailq", b"qmailr", b"qmails")
 
@@ -123,7 +122,7 @@ def controls() -> bytes:
         if name in OURS:
             shown.append((name, OURS[name](name, me)))
         elif not is_known(name):
-            shown.append((name.translate(SHOWN), b"I have no idea what this file does.\n"))
+            shown.append((name.translate(PRINTABLE), b"I have no idea what this file does.\n"))
     return b"".join(b"\n%s: %s" % row for row in shown)
 
 
@@ -168,9 +167,9 @@ def text(before: bytes, default: bytes | None = None) -> Show:
     def show(name: bytes, me: bytes | None) -> bytes:
         found = control.value(name)
         if found is not None:
-            return before + found.translate(SHOWN) + b".\n"
+            return before + found.translate(PRINTABLE) + b".\n"
         instead = default or (name if me is None else me)
-        return DEFAULT + before + instead.translate(SHOWN) + b".\n"
+        return DEFAULT + before + instead.translate(PRINTABLE) + b".\n"
 
     return readable(show)
 
@@ -192,7 +191,7 @@ def listing(default: bytes, before: bytes = b"", after: bytes = b"") -> Show:
         found = control.lines(name)
         if found is None:
             return DEFAULT + default + b"\n"
-        return b"\n" + b"".join(before + line.translate(SHOWN) + after + b"\n" for line in found)
+        return b"\n" + b"".join(before + line.translate(PRINTABLE) + after + b"\n" for line in found)
 
     return readable(show)
 
@@ -243,7 +242,7 @@ def changed(name: bytes) -> float | None:
 @readable
 def capabilities(name: bytes, me: bytes | None) -> bytes:
     """smtpcapabilities, which names what qmail-smtpd knows, or not."""
-    words = [line.upper().translate(SHOWN) for line in control.lines(name) or ()]
+    words = [line.upper().translate(PRINTABLE) for line in control.lines(name) or ()]
     known = b"The SMTP server announces %s when there is a limit.\n", b"The SMTP server does not know %s.\n"
     return b"\n" + b"".join(known[word != b"SIZE"] % word for word in words)
 

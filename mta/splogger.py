@@ -31,11 +31,11 @@ import time
 
 from mta.control import leading_number
 from supervise.command import Argv, command
+from supervise.errors import PRINTABLE
 from supervise.fd import chunks
 
 LONGEST = 799  # bytes of a piece
 LEVELS = {b"warning:": syslog.LOG_WARNING, b"alert:": syslog.LOG_ALERT}
-SHOWN = bytes(byte if 32 <= byte <= 126 else ord("?") for byte in range(256))  # a table for bytes.translate
 
 
 @command(b"splogger", b"[ tag [ facility ] ]")
@@ -81,5 +81,5 @@ class Entry:
         if not self.stamp:
             self.stamp = b"%d.%06d" % divmod(time.time_ns() // 1000, 1000000)
             self.level = next((level for word, level in LEVELS.items() if piece.startswith(word)), syslog.LOG_INFO)
-        syslog.syslog(self.level, (self.stamp + self.mark + piece.translate(SHOWN)).decode("ascii"))
+        syslog.syslog(self.level, (self.stamp + self.mark + piece.translate(PRINTABLE)).decode("ascii"))
         self.mark = b"+"

@@ -9,6 +9,9 @@ import errno
 TEMPORARY = 111
 PERMANENT = 100
 
+# A table for bytes.translate: what came from outside, as a line about it may quote it.
+PRINTABLE = bytes(byte if 32 <= byte <= 126 else ord("?") for byte in range(256))
+
 # The words of the original daemontools and qmail, which scripts have learned to read.
 WORDS = {
     errno.EPERM: b"permission denied",

@@ -51,11 +51,10 @@ from __future__ import annotations
 import os
 
 from mta.pop3.checkpassword import MISUSED, Misused, Unacceptable, enter, name_and_password
-from mta.pop3.logins import SHOWN
 from mta.pop3.pam import let_in
 from supervise.account import find_account
 from supervise.command import Argv, Become, command, say
-from supervise.errors import Trouble
+from supervise.errors import PRINTABLE, Trouble
 from supervise.fd import write_all
 from supervise.options import options
 from supervise.program import show_page
@@ -127,12 +126,12 @@ class Log:
         import syslog
 
         syslog.openlog((self.service or b"checkpassword-pam").decode(errors="replace"), syslog.LOG_PID, syslog.LOG_AUTH)
-        syslog.syslog(getattr(syslog, level), line.translate(SHOWN).decode("ascii"))
+        syslog.syslog(getattr(syslog, level), line.translate(PRINTABLE).decode("ascii"))
         syslog.closelog()  # its descriptor is not for what we become
 
     def say(self, line: bytes) -> None:
         """Tell it here, with nothing in it that a client has sent to be taken for another line."""
-        say(b"checkpassword-pam: " + line.translate(SHOWN))
+        say(b"checkpassword-pam: " + line.translate(PRINTABLE))
 
 
 def log_in(service: bytes, log: Log) -> bytes:

@@ -16,7 +16,7 @@ import os
 from itertools import islice
 
 from mta.pop3.passwords import SAMPLE, matches, tried_on
-from supervise.errors import Permanent, Temporary
+from supervise.errors import PRINTABLE, Permanent, Temporary
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ NO_ID = (1 << 32) - 1  # what the system calls take for no id at all
 BLANK = b" \t\r\n"
 LOCKED, METHOD = b"*!", b"$_"  # what hashes begin with, but for those of the oldest method, which are
 OLDEST = 13  # bytes long
-SHOWN = bytes(byte if 32 <= byte <= 126 else ord("?") for byte in range(256))  # a table for bytes.translate
 
 
 class Login:
@@ -65,7 +64,7 @@ def number(text: bytes) -> int:
     """
     if text.isdigit() and len(text) <= 10 and int(text) < NO_ID:
         return int(text)
-    raise ValueError(b"this is no uid or gid: " + text.translate(SHOWN))
+    raise ValueError(b"this is no uid or gid: " + text.translate(PRINTABLE))
 
 
 def compile(lines: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:
@@ -85,7 +84,7 @@ def compile(lines: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:
             if not name or b"\0" in text:
                 raise ValueError(b"a name is not empty, and no line has a NUL")
             if name in found:
-                raise ValueError(b"%s has line %d already" % (name.translate(SHOWN), found[name]))
+                raise ValueError(b"%s has line %d already" % (name.translate(PRINTABLE), found[name]))
             login = Login(fields)
         except ValueError as wrong:
             raise Permanent(b"input: line %d: %s" % (at, *wrong.args)) from None
@@ -149,7 +148,9 @@ def find(path: bytes, name: bytes) -> Login | None:
     try:
         return None if data is None else Login(data.split(b"\0"))
     except ValueError as wrong:
-        raise Temporary(b"%s: the record of %s is damaged: %s" % (path, name.translate(SHOWN), *wrong.args)) from None
+        raise Temporary(
+            b"%s: the record of %s is damaged: %s" % (path, name.translate(PRINTABLE), *wrong.args)
+        ) from None
 
 
 def with_hash(content: bytes, name: bytes, hash: bytes) -> bytes:
@@ -164,4 +165,4 @@ def with_hash(content: bytes, name: bytes, hash: bytes) -> bytes:
         if colon and user.lower() == name.lower() and not user.startswith(b"#"):
             lines[at] = user + b":" + hash + b"".join(rest.partition(b":")[1:])
             return b"\n".join(lines)
-    raise Permanent(b"there is no line for " + name.translate(SHOWN))
+    raise Permanent(b"there is no line for " + name.translate(PRINTABLE))

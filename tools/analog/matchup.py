@@ -17,17 +17,15 @@ Lines with warnings and alerts are copied as they are, and what is none of qmail
 lines are dropped. When qmail-send starts anew, the deliveries that had not ended are forgotten: when it has said
 `status: exiting`, and, after a crash, when delivery 1 starts or one with a number that is pending.
 
-A message is pending until the log says that it ends, or that its number is used for a new one. The log does not say
-when a message is deleted by hand (qmhandle), nor when it gets another number (queue-fix): such a one stays pending.
-
 At the end of input, what is pending goes to descriptor 5, and with it a last line that is not complete. Put it in
 front of the next piece of the log, and nothing is lost between pieces:
 
     matchup < log.1 > results.1 5> pending.1
     cat pending.1 log.2 | matchup > results.2 5> pending.2
 
-A message that was deleted, such as by qmhandle, has no end in the log: it is pending until another one gets its number.
-An end of your own is as good; the message then ends as if it had left the queue at that moment:
+A message is pending until the log says that it ends, or that its number is used for a new one. The log does not say
+when one is deleted (qmhandle) or gets another number (queue-fix). An end of your own is as good; the message then ends
+as if it had left the queue at that moment:
 
     echo end msg 4711 | tai64n >> pending.1
 

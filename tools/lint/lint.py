@@ -56,7 +56,7 @@ import os
 
 from mta.home import enter, path, step_down
 from supervise.command import Argv, command
-from supervise.errors import Usage
+from supervise.errors import PRINTABLE, Usage
 from supervise.fd import write_all
 from supervise.options import options
 from tools.lint import access, aliases, assigned, controls, hosts, nullclient
@@ -67,7 +67,6 @@ if TYPE_CHECKING:
     from tools.lint.settings import Complaints
 
 FOUND = 1  # exit code, if it is asked for
-SHOWN = bytes(byte if 32 <= byte <= 126 else ord("?") for byte in range(256))
 
 
 @command(b"qmail-lint", b"[ -e ]")
@@ -81,7 +80,7 @@ def main(argv: Argv) -> int:
     found = sorted(complaints())
     for file, line, what in found:
         where = b"%s:%d" % (file, line) if line else file
-        write_all(1, (where + b": " + what).translate(SHOWN) + b"\n")
+        write_all(1, (where + b": " + what).translate(PRINTABLE) + b"\n")
     return FOUND if found and chosen else 0
 
 

@@ -11,7 +11,7 @@ from mta.queue import layout
 from mta.setup.adopt import held
 from mta.setup.inspect import claim
 from supervise.command import say
-from supervise.errors import Temporary
+from supervise.errors import TEMPORARY, Temporary, Trouble
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,6 +26,12 @@ PATIENCE = 10.0  # seconds for the lock of a qmail-send that has ended
 AGAIN = 0.02  # seconds between two looks at it
 
 
+class Interrupted(Trouble):
+    """A signal came; whoever waits for something must not take this for trouble with that."""
+
+    code = TEMPORARY
+
+
 class at_rest:
     """qmail-send does not run for the block, and cannot start; we stand in the queue.
 
@@ -37,7 +43,8 @@ class at_rest:
         service: the service directory.
 
     Raises:
-        Temporary: it runs and cannot be stopped; or a signal came.
+        Temporary: it runs and cannot be stopped.
+        Interrupted: a signal came.
     """
 
     def __init__(self, name: bytes, service: bytes) -> None:
@@ -66,7 +73,7 @@ class at_rest:
         """End the block, once: what comes later must not keep qmail-send from being started again."""
         if not self.signalled:
             self.signalled = True
-            raise Temporary(b"interrupted")
+            raise Interrupted(b"interrupted")
 
     def stop(self) -> None:
         """Stop the service, wait for its end, take the lock."""

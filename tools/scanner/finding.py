@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from supervise.errors import PRINTABLE
+
 CLEAN, TAGGED, SPAM, VIRUS, LATER = b"clean", b"tagged", b"spam", b"virus", b"later"
 
 LONGEST = 700  # bytes of a daemon's words that go into a field
-PRINTABLE = bytes(byte if 32 <= byte < 127 else ord("?") for byte in range(256))
 
 
 class Finding:

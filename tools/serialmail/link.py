@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from supervise.errors import Temporary, reason
+from supervise.errors import PRINTABLE, Temporary, reason
 from supervise.fd import CHUNK, Closed, Reader, TimedOut, Writer, write_all
 
 TYPE_CHECKING = False
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 INCOMING, OUTGOING, REPORTS = 6, 7, 1
 WRITING = 73  # seconds that a write may be stuck
 LONGEST = 2000  # bytes of a report
-VISIBLE = bytes(byte if 32 <= byte <= 126 else ord("?") for byte in range(256))
 TIMED_OUT = b"timed out"
 ENDED = b"network read error: end of file"
 
@@ -84,6 +83,6 @@ def report(name: bytes, letter: bytes, said: bytes) -> None:
     ip = os.environb.get(b"TCPREMOTEIP")
     line = letter + (b"" if ip is None else ip + b" said: ") + said
     try:
-        write_all(REPORTS, name + b"\0" + line[:LONGEST].translate(VISIBLE) + b"\n")
+        write_all(REPORTS, name + b"\0" + line[:LONGEST].translate(PRINTABLE) + b"\n")
     except OSError as error:
         raise Temporary(b"unable to write output", error) from None

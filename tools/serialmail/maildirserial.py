@@ -39,12 +39,11 @@ from mta.child import begin
 from mta.mailbox import listing
 from mta.send.bounce import DOUBLE
 from supervise.command import Argv, Become, command, say
-from supervise.errors import TEMPORARY, Temporary, Usage, reason
+from supervise.errors import PRINTABLE, TEMPORARY, Temporary, Usage, reason
 from supervise.fd import CHUNK, Reader, write_all
 from supervise.options import options
 from supervise.program import ignore_broken_pipes
 from tools.serialmail import waiting
-from tools.serialmail.link import VISIBLE
 from tools.serialmail.returned import Addresses, send_back
 from ucspi.ip import leading_number
 
@@ -226,12 +225,12 @@ def is_regular(name: bytes) -> bool:
 
 def warn(text: bytes) -> None:
     """Print a warning, in one line whatever the *text* has."""
-    say(WARNING + text.translate(VISIBLE))
+    say(WARNING + text.translate(PRINTABLE))
 
 
 def inform(text: bytes) -> None:
     """Print what has been done, likewise."""
-    say(INFO + text.translate(VISIBLE))
+    say(INFO + text.translate(PRINTABLE))
 
 
 def reports_on(fd: int) -> Iterator[tuple[bytes, bytes, bytes]]:

@@ -45,10 +45,6 @@ def main(argv: Argv) -> int:
         raise Usage
     ignore_broken_pipes()
     try:
-        os.fstat(0)  # else the pipe would take its place, and our child hear itself
-    except OSError as error:
-        raise Temporary(b"unable to read input", error) from None
-    try:
         sent, sending, turns, turn = map(apart, (*os.pipe(), *os.pipe()))
         os.write(turn, bytes(WINDOW))
         pid = spawn(lambda: sender([b"serialqmtp", argv[1]]), {0: 0, 1: sending, TURNS: turns, OUTGOING: OUTGOING})

@@ -11,9 +11,8 @@ from __future__ import annotations
 import os
 
 from mta.smtp.path import unquoted
-from supervise.errors import Temporary
+from supervise.errors import PRINTABLE, Temporary
 from supervise.fd import CHUNK, Reader
-from tools.serialmail.link import VISIBLE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -102,7 +101,7 @@ def opened(name: bytes) -> int:
     try:
         return open_file(name)
     except OSError as error:
-        raise Temporary(b"unable to open " + name.translate(VISIBLE), error) from None
+        raise Temporary(b"unable to open " + name.translate(PRINTABLE), error) from None
 
 
 def open_file(name: bytes) -> int:

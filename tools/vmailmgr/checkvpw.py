@@ -36,7 +36,7 @@ from __future__ import annotations
 import os
 
 from mta.child import begin, wait
-from mta.pop3.checkpassword import LONGEST, MISUSED, enter, given
+from mta.pop3.checkpassword import LONGEST, Misused, enter, given
 from mta.pop3.passwords import account_with
 from supervise import environment
 from supervise.command import Argv, Become, command
@@ -50,12 +50,6 @@ if TYPE_CHECKING:
     from mta.local.users import User
 
 AFTERWARDS = b"checkvpw-postexec"
-
-
-class Misused(Trouble):
-    """We were not run as we should be."""
-
-    code = MISUSED
 
 
 @command(b"checkvpw", b"prog ...")

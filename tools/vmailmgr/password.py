@@ -10,7 +10,7 @@ OLD_MD5 = b"3"  # in front of 32 hexadecimal digits
 
 
 def stored(password: bytes) -> bytes:
-    """What is stored for *password*, one of a list.
+    """What is stored for *password*.
 
     Raises:
         Refused: there is a NUL in it, behind which nothing would count.
@@ -29,7 +29,7 @@ def new_password(command: bytes) -> bytes:
     password = passwords.typed(command)
     if not password:
         raise Refused
-    return passwords.hashed(password)
+    return stored(password)
 
 
 def matches(password: bytes, stored: bytes) -> bool:
